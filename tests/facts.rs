@@ -66,7 +66,7 @@ const FAMILIES: [Family; 17] = [
 const MARKS: [&str; 4] = ["read", "documented", "observed", "inferred"];
 
 /// The directories and files that may cite facts, from the package root.
-const CITING: [&str; 11] = [
+const CITING: [&str; 15] = [
     "src",
     "mock/src",
     "mock/tests",
@@ -74,10 +74,14 @@ const CITING: [&str; 11] = [
     "examples",
     "benches",
     "capi",
+    "cross",
+    "ci",
     "include",
     "docs",
     "shim-api.md",
+    "README.md",
     "CONTRIBUTING.md",
+    "CHANGELOG.md",
 ];
 
 /// The suffixes of files that are read.
@@ -298,10 +302,14 @@ fn every_cited_fact_resolves() {
             "nothing read in {must}"
         );
     }
-    let cited: usize = files.iter().map(|(_, text)| citations(text).len()).sum();
+    // This file cites known numbers in a test below: a walk that misses them is blind.
+    let own = files
+        .iter()
+        .find(|(place, _)| place == "tests/facts.rs")
+        .expect("this file is read");
     assert!(
-        cited > 400,
-        "only {cited} citations found: the scanner is blind"
+        citations(&own.1).len() >= 29,
+        "the citations of this file are not seen"
     );
     let complaints: Vec<String> = files
         .iter()

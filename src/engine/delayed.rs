@@ -20,7 +20,7 @@ use intrusive_collections::{KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive
 
 use super::backend::Backend;
 use super::diagnostic::Diagnostic;
-use super::item::{LINKED, delayed_work};
+use super::item::{LINKED, delayed_work, work_struct};
 use super::locked::Raised;
 use super::queue::{Queue, Worker};
 use super::runtime::Runtime;
@@ -29,6 +29,19 @@ use super::wait::Deferred;
 use super::word::State;
 use super::work::Taken;
 use crate::sync::Ordering::{AcqRel, Relaxed};
+
+/// What `modify_delayed` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Modified {
+    /// It was pending, and still is.
+    Again,
+    /// It was not pending, and is now.
+    Fresh,
+    /// It was pending, and the queue is draining: it is not any more.
+    Dropped,
+    /// It was not pending, and still is not.
+    Refused,
+}
 
 intrusive_adapter!(
     /// Links a delayed work in the deadline tree.
@@ -123,41 +136,48 @@ impl<B: Backend> Runtime<B> {
         true
     }
 
-    /// Makes `dwork` due after `delay` jiffies on `queue`, whatever it is doing; `true` if it was
-    /// pending. IRQL: any.
+    /// Makes `dwork` due after `delay` jiffies on `queue`, whatever it is doing. IRQL: any.
     pub(crate) fn modify_delayed(
         &self,
         queue: &Queue<B>,
         dwork: &delayed_work,
         delay: u64,
         raised: Raised<B>,
-    ) -> bool {
+    ) -> Modified {
         let mut deferred = Deferred::new();
-        let pending = loop {
-            match self.take(&dwork.work, &raised, &mut deferred) {
-                Taken::Yes => break true,
-                Taken::Not { .. } => {
-                    if self.claim_pending(&dwork.work, State::Transit { depth: 0 }) {
-                        self.count_accepted(&raised);
-                        break false;
-                    }
-                    if !dwork.work.load().1.is_pending() {
-                        // Disabled or never initialised: nothing happens.
-                        deferred.deliver(self, raised);
-                        return false;
-                    }
-                }
-            }
-        };
-        if delay > 0 {
+        let mut modified = self.own(&dwork.work, &raised, &mut deferred);
+        if modified == Modified::Refused {
+            // Disabled or never initialised: nothing happens.
+        } else if delay > 0 {
             // ORDERING: AcqRel: from here on it is found through the tree's lock.
             dwork.work.data.swap(State::Timer.word(), AcqRel);
             self.arm(queue, dwork, delay, &raised, &mut deferred);
         } else if !self.link_claimed(queue, &dwork.work, &raised, &mut deferred) {
             self.count_cancelled(&raised);
+            modified = if modified == Modified::Again {
+                Modified::Dropped
+            } else {
+                Modified::Refused
+            };
         }
         deferred.deliver(self, raised);
-        pending
+        modified
+    }
+
+    /// Makes PENDING of `work` the caller's, wherever the work is.
+    fn own(&self, work: &work_struct, raised: &Raised<B>, deferred: &mut Deferred<B>) -> Modified {
+        loop {
+            if let Taken::Yes = self.take(work, raised, deferred) {
+                return Modified::Again;
+            }
+            if self.claim_pending(work, State::Transit { depth: 0 }) {
+                self.count_accepted(raised);
+                return Modified::Fresh;
+            }
+            if !work.load().1.is_pending() {
+                return Modified::Refused;
+            }
+        }
     }
 
     /// Puts a work whose place is Timer, and whose node is not linked, into the tree.
@@ -200,6 +220,22 @@ impl<B: Backend> Runtime<B> {
         // SAFETY: we own the item since `remove`.
         unsafe { target::<B>(dwork) }.armed.fetch_sub(1, Relaxed);
         true
+    }
+
+    /// Queues `dwork` now if it is armed, then waits for it; `true` if it waited. IRQL: <= APC.
+    pub(crate) fn flush_delayed(&self, dwork: &delayed_work) -> bool {
+        {
+            let raised = Raised::<B>::new();
+            let mut deferred = Deferred::new();
+            let (word, state) = dwork.work.load();
+            if state == State::Timer && self.disarm(dwork, word, &raised) {
+                // SAFETY: we own the item since `disarm`.
+                let queue = unsafe { target::<B>(dwork) };
+                queue.link(&dwork.work, B::cpu(), true, &raised, &mut deferred);
+            }
+            deferred.deliver(self, raised);
+        }
+        self.flush_work(&dwork.work, "flush_delayed_work")
     }
 
     /// Arms the timer for the earliest deadline, as long as that is earlier than it is armed for.

@@ -128,7 +128,7 @@ impl<B: Backend> Runtime<B> {
     #[cold]
     pub(crate) fn diagnose(&self, diagnostic: Diagnostic, work: &work_struct, call: &str) {
         // ORDERING: a hint for a message.
-        let func = work.func.load(Ordering::Relaxed);
+        let func = work.func.load(Ordering::Relaxed).addr();
         report::<B>(diagnostic, call, core::ptr::from_ref(work).addr(), func);
     }
 }

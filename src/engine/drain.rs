@@ -242,14 +242,14 @@ fn call(tasklet: &tasklet_struct) -> Option<tasklet_callback> {
     let this = core::ptr::from_ref(tasklet).cast_mut();
     // ORDERING: written at init, published by the schedule that made this run.
     let (func, data) = (tasklet.func.load(Relaxed), tasklet.data.load(Relaxed));
-    let callback = |address: usize| {
+    let callback = |pointer: *mut ()| {
         // SAFETY: init stored a `tasklet_callback` there for these kinds.
-        unsafe { core::mem::transmute::<usize, tasklet_callback>(address) }
+        unsafe { core::mem::transmute::<*mut (), tasklet_callback>(pointer) }
     };
     match tasklet.link.load(Relaxed) & kind::MASK {
         kind::FUNC => {
             // SAFETY: `tasklet_init` stored a `tasklet_func`.
-            let function = unsafe { core::mem::transmute::<usize, tasklet_func>(func) };
+            let function = unsafe { core::mem::transmute::<*mut (), tasklet_func>(func) };
             // SAFETY: the driver's own function, with the data that it gave.
             unsafe { function(data) };
             None
@@ -257,7 +257,7 @@ fn call(tasklet: &tasklet_struct) -> Option<tasklet_callback> {
         kind::TYPED => {
             // SAFETY: the typed face's trampoline, with its own tasklet.
             unsafe { callback(func)(this) };
-            Some(callback(data))
+            Some(callback(core::ptr::with_exposed_provenance_mut(data)))
         }
         _ => {
             // SAFETY: the driver's own callback, with its own tasklet.

@@ -42,7 +42,7 @@ pub struct tasklet_struct {
     /// see [`super::tasklet`]. `A`
     pub(crate) link: AtomicU32,
     /// The callback or function. `I`
-    pub(crate) func: AtomicUsize,
+    pub(crate) func: AtomicPtr<()>,
     /// Argument of the function; release hook of a typed tasklet. `I`
     pub(crate) data: AtomicUsize,
 }
@@ -57,8 +57,8 @@ pub struct work_struct {
     pub(crate) data: AtomicU64,
     /// Link on a sub-queue. `Q`
     pub(crate) entry: LinkedListLink,
-    /// The function; zero in zeroed memory. `I`
-    pub(crate) func: AtomicUsize,
+    /// The function; null in zeroed memory. `I`
+    pub(crate) func: AtomicPtr<()>,
 }
 
 /// Linux's `struct delayed_work`: 88 bytes, at home in the driver's memory.
@@ -104,7 +104,7 @@ impl tasklet_struct {
             state: AtomicU64::new(0),
             count: AtomicI32::new(0),
             link: AtomicU32::new(0),
-            func: AtomicUsize::new(0),
+            func: AtomicPtr::new(core::ptr::null_mut()),
             data: AtomicUsize::new(0),
         }
     }
@@ -132,7 +132,7 @@ impl work_struct {
         Self {
             data: AtomicU64::new(0),
             entry: LinkedListLink::new(),
-            func: AtomicUsize::new(0),
+            func: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
 

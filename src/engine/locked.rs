@@ -19,7 +19,7 @@ use crate::sync::{SpinLock, UnsafeCell};
 pub(crate) struct Raised<B: Backend> {
     from: Irql,
     /// Neither `Send` nor `Sync`: the proof is about this CPU.
-    _cpu: PhantomData<(*mut (), fn(B))>,
+    _cpu: PhantomData<*mut B>,
 }
 
 impl<B: Backend> Raised<B> {

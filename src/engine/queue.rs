@@ -55,8 +55,6 @@ pub(crate) struct Queue<B: Backend> {
     pub(crate) link: LinkedListLink,
     /// On a list of kicks; the `kicked` flag makes its setter the owner.
     kick: LinkedListLink,
-    /// `WQ_…` flags, fixed at creation.
-    flags: u32,
     /// Sub-queues: one, or one per CPU if bound.
     subs: u32,
     /// Delayed works whose timer will bring a work here.
@@ -108,6 +106,9 @@ pub(crate) struct Worker {
     thread: usize,
 }
 
+// SAFETY: a worker's link is touched only under its queue's lock.
+unsafe impl Sync for Worker {}
+
 /// A work that left its sub-queue to be run: the runner owes a [`Queue::complete`].
 pub(crate) struct Claim<B: Backend> {
     pub(crate) work: *mut work_struct,
@@ -134,9 +135,9 @@ impl<B: Backend> SubQueue<B> {
 
     /// Changes the state, for whoever holds the queue's lock, and keeps `startable` right.
     fn update<R>(&self, lock: &mut QueueState<B>, f: impl FnOnce(&mut SubState) -> R) -> R {
-        // SAFETY: the unique borrow of the queue's state proves that the lock is held, and no other
-        // reference to the sub-queue's state outlives its own `update`.
         self.state.with_mut(|state| {
+            // SAFETY: the unique borrow of the queue's state proves that the lock is held, and no
+            // other reference to the sub-queue's state outlives its own `update`.
             let state = unsafe { &mut *state };
             let before = state.startable();
             let result = f(state);
@@ -174,20 +175,13 @@ impl<B: Backend> Queue<B> {
     ///
     /// `memory` is `Self::size(subs)` writable bytes, aligned to [`SUB_QUEUE_ALIGN`], that stay in
     /// place until the queue is gone.
-    pub(crate) unsafe fn place(
-        memory: *mut u8,
-        name: &[u8],
-        flags: u32,
-        subs: u32,
-        max_active: u32,
-    ) {
+    pub(crate) unsafe fn place(memory: *mut u8, name: &[u8], subs: u32, max_active: u32) {
         let mut kept = [0; NAME_MAX];
         let length = name.len().min(NAME_MAX);
         kept[..length].copy_from_slice(&name[..length]);
         let queue = Self {
             link: LinkedListLink::new(),
             kick: LinkedListLink::new(),
-            flags,
             subs,
             armed: AtomicU32::new(0),
             name: kept,
@@ -245,11 +239,6 @@ impl<B: Backend> Queue<B> {
             .position(|byte| *byte == 0)
             .unwrap_or(NAME_MAX);
         &self.name[..end]
-    }
-
-    /// The flags that it was made with.
-    pub(crate) fn flags(&self) -> u32 {
-        self.flags
     }
 
     /// Gives the queue its work item, before it is shared.
@@ -379,7 +368,7 @@ impl<B: Backend> Queue<B> {
         }
         let subs = self.sub_queues();
         // Begin with this CPU's own works, then in turn, so that no CPU's works starve.
-        let first = if self.subs > 1 && state.next_sub % 2 == 0 {
+        let first = if self.subs > 1 && state.next_sub.is_multiple_of(2) {
             cpu as usize
         } else {
             state.next_sub
@@ -472,11 +461,6 @@ impl<B: Backend> QueueState<B> {
     /// Whether `thread` is a worker of this queue now.
     pub(crate) fn is_worker(&self, thread: usize) -> bool {
         self.workers.iter().any(|worker| worker.thread == thread)
-    }
-
-    /// Whether no kick is on its way.
-    pub(crate) fn is_kicked(&self) -> bool {
-        self.kicked
     }
 }
 

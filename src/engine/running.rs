@@ -38,7 +38,7 @@ const SHARDS: usize = 64;
 pub(crate) struct Slot<B: Backend> {
     link: LinkedListLink,
     address: Cell<usize>,
-    func: Cell<usize>,
+    func: Cell<*mut ()>,
     sequence: Cell<u64>,
     thread: usize,
     /// The next instance of the same work (R3).
@@ -50,6 +50,11 @@ intrusive_adapter!(
     /// Links a slot.
     pub(crate) SlotAdapter<B> = UnsafeRef<Slot<B>>: Slot<B> { link => LinkedListLink } where B: Backend
 );
+
+// SAFETY: a linked slot's cells are touched only under its shard's lock; unlinked it is its thread's.
+unsafe impl<B: Backend> Sync for Slot<B> {}
+// SAFETY: as above.
+unsafe impl<B: Backend> Send for Slot<B> {}
 
 /// One shard of the table.
 pub(crate) struct Shard<B: Backend> {
@@ -66,7 +71,7 @@ pub(crate) struct Running<B: Backend> {
 /// What became of a claim.
 pub(crate) enum Start {
     /// The slot is this run's; the function is to be called.
-    Run { func: usize },
+    Run { func: *mut () },
     /// Its twin runs: whoever runs that will run it (R3).
     Held,
 }
@@ -77,7 +82,7 @@ impl<B: Backend> Slot<B> {
         Self {
             link: LinkedListLink::new(),
             address: Cell::new(0),
-            func: Cell::new(0),
+            func: Cell::new(core::ptr::null_mut()),
             sequence: Cell::new(0),
             thread,
             held: Cell::new(None),
@@ -157,7 +162,7 @@ impl<B: Backend> Shard<B> {
         &mut self,
         slot: Pin<&Slot<B>>,
         woken: &mut Waiters<B>,
-    ) -> Option<(Claim<B>, usize)> {
+    ) -> Option<(Claim<B>, *mut ())> {
         let address = slot.address.get();
         if let Some(claim) = slot.held.take() {
             // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
@@ -239,7 +244,7 @@ impl<B: Backend> Shard<B> {
             .any(|slot| slot.address.get() == address && slot.thread == thread)
     }
 
-    fn twin(&self, address: usize, func: usize) -> Option<&Slot<B>> {
+    fn twin(&self, address: usize, func: *mut ()) -> Option<&Slot<B>> {
         self.slots
             .iter()
             .find(|slot| slot.address.get() == address && slot.func.get() == func)

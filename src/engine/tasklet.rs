@@ -199,8 +199,7 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Takes one disable back. IRQL: any.
-    pub(crate) fn tasklet_enable(&self, tasklet: &tasklet_struct) {
-        let raised = Raised::<B>::new();
+    pub(crate) fn tasklet_enable(&self, tasklet: &tasklet_struct, raised: Raised<B>) {
         let per_cpu = self.per_cpu(B::cpu());
         // ORDERING: SeqCst: T4: a killer that sees the count at zero also sees this.
         per_cpu
@@ -340,7 +339,7 @@ impl<B: Backend> Runtime<B> {
         call: &str,
     ) {
         // ORDERING: a hint for a message.
-        let func = tasklet.func.load(Relaxed);
+        let func = tasklet.func.load(Relaxed).addr();
         report::<B>(diagnostic, call, core::ptr::from_ref(tasklet).addr(), func);
     }
 }

@@ -34,6 +34,12 @@ pub(crate) struct Waiter<B: Backend> {
     _pinned: PhantomPinned,
 }
 
+// SAFETY: A1: after `prepare` a waiter's cells are touched only under the lock of the list that it is on,
+// and by its owner when it is on none.
+unsafe impl<B: Backend> Sync for Waiter<B> {}
+// SAFETY: as above; the owner's frame outlives every use elsewhere.
+unsafe impl<B: Backend> Send for Waiter<B> {}
+
 intrusive_adapter!(
     /// Links a [`Waiter`].
     pub(crate) WaiterAdapter<B> = UnsafeRef<Waiter<B>>: Waiter<B> { link => LinkedListLink } where B: Backend
@@ -95,6 +101,17 @@ pub(crate) fn take_ready<B: Backend>(
         } else {
             cursor.move_next();
         }
+    }
+}
+
+/// Signals every waiter of `woken`. IRQL: <= DISPATCH.
+pub(crate) fn wake<B: Backend>(woken: &mut Waiters<B>) {
+    while let Some(waiter) = woken.pop_front() {
+        // SAFETY: A2: it is off every list, its frame lives until this call sets the event, and
+        // `waiter` is not used after.
+        waiter
+            .event
+            .with_mut(|event| unsafe { B::event_set(event) });
     }
 }
 

@@ -18,16 +18,15 @@ use crate::sync::relax;
 
 /// What [`Runtime::take`] found.
 pub(crate) enum Taken {
-    /// Not pending; the word read. Nothing was changed.
+    /// Not pending; what the word said. Nothing was changed.
     Not { word: u64, depth: u16 },
     /// It was pending and is the caller's now (W1), in Transit.
     Yes,
 }
 
-/// Applies a refusal: a pending or disabled work is left as it is, by a write.
-///
-/// `None` if the work can be queued or the word has just changed.
-fn refuse(work: &work_struct) -> Option<bool> {
+/// The refusal that needs no raise: a pending or disabled work is left as it is, by a write. `false` if
+/// the work can be queued or its word has just changed.
+pub(crate) fn refuse(work: &work_struct) -> bool {
     let (word, state) = work.load();
     let refused = match state {
         State::Idle { depth } => depth > 0,
@@ -36,12 +35,11 @@ fn refuse(work: &work_struct) -> Option<bool> {
     };
     // ORDERING: a refused queueing still writes. SeqCst pairs with the full barrier that ends PENDING
     // in `Shard::begin`, so the run that this caller relies on sees what the caller stored (R05).
-    (refused
+    refused
         && work
             .data
             .compare_exchange(word, word, SeqCst, Relaxed)
-            .is_ok())
-    .then_some(false)
+            .is_ok()
 }
 
 impl<B: Backend> Runtime<B> {
@@ -68,8 +66,8 @@ impl<B: Backend> Runtime<B> {
     /// Takes PENDING of an idle work to `target`; `false` if it is refused. The caller is raised: W2.
     pub(crate) fn claim_pending(&self, work: &work_struct, target: State) -> bool {
         loop {
-            if let Some(refused) = refuse(work) {
-                return refused;
+            if refuse(work) {
+                return false;
             }
             let (word, state) = work.load();
             match state {

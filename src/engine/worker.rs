@@ -87,7 +87,7 @@ impl<B: Backend> Runtime<B> {
         serving: &Queue<B>,
         claim: &Claim<B>,
         slot: Pin<&Slot<B>>,
-    ) -> Option<(Claim<B>, usize)> {
+    ) -> Option<(Claim<B>, *mut ())> {
         let raised = Raised::new();
         let mut deferred = Deferred::new();
         // The address is a number here: the work may be gone (I2).
@@ -112,10 +112,10 @@ impl<B: Backend> Runtime<B> {
 ///
 /// # Safety
 ///
-/// `func` is the address of a [`work_func_t`], and the claim's work is the one that it was set in.
-unsafe fn call<B: Backend>(func: usize, claim: &Claim<B>) {
-    // SAFETY: the caller vouches for the address; function pointers and `usize` have one size here.
-    let function = unsafe { core::mem::transmute::<usize, work_func_t>(func) };
+/// `func` is a [`work_func_t`], and the claim's work is the one that it was set in.
+unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
+    // SAFETY: the caller vouches for the function; function and data pointers have one size here.
+    let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
     // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).
     unsafe { function(claim.work) };
 }

@@ -27,7 +27,6 @@ impl<B: Backend> Runtime<B> {
     pub(crate) fn create_queue(
         &self,
         name: &[u8],
-        flags: u32,
         per_cpu: bool,
         max_active: i32,
     ) -> Option<&Queue<B>> {
@@ -47,7 +46,7 @@ impl<B: Backend> Runtime<B> {
         // SAFETY: there is room for a pointer before the aligned place.
         unsafe { place.cast::<*mut u8>().sub(1).write(memory.as_ptr()) };
         // SAFETY: the size asked for leaves `Queue::size` bytes from there.
-        unsafe { Queue::<B>::place(place, name, flags, subs, max_active) };
+        unsafe { Queue::<B>::place(place, name, subs, max_active) };
         // SAFETY: just written; freed only by `destroy_queue`.
         let queue = unsafe { &*place.cast::<Queue<B>>() };
         place.expose_provenance();

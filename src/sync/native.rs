@@ -1,5 +1,5 @@
 //! The provider of a real driver: core's atomics and the `spin` crate.
-#![expect(
+#![allow(
     clippy::disallowed_types,
     reason = "this is the one place where the real types are named"
 )]

@@ -3,9 +3,12 @@
 /// Entries that a failure report shows.
 const RING: usize = 256;
 
+/// Step, CPU, IRQL and thread.
+pub(crate) type Place = (u64, u32, u8, usize);
+
 /// One event of a trace.
 #[derive(Debug, Clone, Copy, Default)]
-struct Event {
+pub(crate) struct Event {
     step: u64,
     cpu: u32,
     irql: u8,
@@ -36,17 +39,17 @@ impl Trace {
         }
     }
 
-    /// Adds an event.
-    pub(crate) fn add(
-        &mut self,
-        (step, cpu, irql, thread): (u64, u32, u8, usize),
-        what: &'static str,
-        a: u64,
-        b: u64,
-    ) {
-        let event = Event { step, cpu, irql, thread, what, a, b };
+    /// Adds an event that reports show.
+    pub(crate) fn add(&mut self, place: Place, what: &'static str, a: u64, b: u64) {
+        let event = self.count_in(place, what, a, b);
         self.ring[(self.count % RING as u64) as usize] = event;
         self.count += 1;
+    }
+
+    /// Adds an event to the fingerprint, and to the whole trace, but not to reports.
+    pub(crate) fn count_in(&mut self, place: Place, what: &'static str, a: u64, b: u64) -> Event {
+        let (step, cpu, irql, thread) = place;
+        let event = Event { step, cpu, irql, thread, what, a, b };
         let words = [step, u64::from(cpu), u64::from(irql), thread as u64, what.len() as u64, a, b];
         for word in words {
             self.hash = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(17);
@@ -54,6 +57,7 @@ impl Trace {
         if let Some(all) = &mut self.all {
             all.push(event);
         }
+        event
     }
 
     /// A number that two equal traces share.

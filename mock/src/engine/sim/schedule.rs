@@ -67,7 +67,7 @@ impl Sim {
             self.update_attention(s);
             s.contexts[id].coroutine(id, publish)
         });
-        w.trace_event("switch", id as u64, cpu as u64);
+        w.trace.with(|trace| trace.count_in(self.place(), "switch", id as u64, cpu as u64));
         // SAFETY: the context is on this CPU, so it neither runs elsewhere nor is over.
         let why = unsafe { resume(coro) };
         // A CPU drains its queue before it goes idle (D-23).

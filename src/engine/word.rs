@@ -100,6 +100,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec;
 
     /// W1 to W4 rest on the word saying one thing only: every state survives the round trip, and
     /// two different states never share a word.

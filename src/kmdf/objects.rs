@@ -1,7 +1,6 @@
 //! Making the WDF objects. AutomaticSerialization is FALSE in every one of them (S-1, S-15): the engine
 //! serialises, so nothing depends on the execution level or the scope of the driver's devices.
 
-use core::ffi::c_void;
 use core::ptr::NonNull;
 
 use super::nt::{attributes, size_of_ulong};

@@ -1,5 +1,9 @@
 //! What the tests of this crate share.
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -41,7 +45,10 @@ impl Dpc {
     pub fn new(f: impl Fn() + Send + Sync + 'static) -> Self {
         // SAFETY: a KDPC may be all zeroes until it is initialised.
         let raw = UnsafeCell::new(unsafe { std::mem::zeroed() });
-        let dpc = Self(Arc::new(Inner { raw, routine: Box::new(f) }));
+        let dpc = Self(Arc::new(Inner {
+            raw,
+            routine: Box::new(f),
+        }));
         let context = ptr::from_ref(&*dpc.0).cast_mut().cast();
         // SAFETY: the KDPC lives in the `Arc`, which does not move.
         unsafe { ntddk::KeInitializeDpc(dpc.raw(), Some(routine), context) };

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bottomhalf::linux::*;
 use bottomhalf::{WorkReentrance, counters};
+use kmdf_mock::sync::preempt;
 use kmdf_mock::world::{self, Interrupt, choose, run_on_cpu};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
@@ -61,6 +62,34 @@ const UNBOUND: usize = 2;
 /// Index of the bound queue.
 const BOUND: usize = 1;
 
+/// What the traffic of a schedule is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    /// Everything, at leisure.
+    Fair,
+    /// A few calls on one or two works, without a pause.
+    WorkStorm([Call; 3]),
+    /// The same with tasklets.
+    TaskletStorm,
+}
+
+impl Weather {
+    fn choose() -> Self {
+        match choose(8) {
+            0 | 1 => Self::WorkStorm(core::array::from_fn(|_| match choose(10) {
+                0..=2 => Call::Queue,
+                3 | 4 => Call::QueueDelayed(0),
+                5 | 6 => Call::Modify(0),
+                7 => Call::Cancel,
+                8 => Call::CancelSync,
+                _ => Call::FlushDelayed,
+            })),
+            2 => Self::TaskletStorm,
+            _ => Self::Fair,
+        }
+    }
+}
+
 /// A work, and how it may be used.
 struct Job {
     work: Work,
@@ -78,6 +107,7 @@ struct Plant {
     books: Mutex<Books>,
     fault: Option<Fault>,
     cpus: u32,
+    weather: Weather,
     /// Real and told queues, by index.
     lines: Vec<Wq>,
     jobs: OnceLock<Vec<Job>>,
@@ -106,29 +136,24 @@ unsafe extern "C" fn run_once(work: *mut work_struct) {
     // SAFETY: alive until freed below.
     let (plant, account) = unsafe { (Arc::clone(&(*once).plant), (*once).account) };
     let run = plant.enter(account);
-    linger();
+    plant.linger();
     // SAFETY: the work is not pending, and nobody else knows it.
     unsafe { world::pool::free(once) };
-    linger();
+    plant.linger();
     plant.leave(account, run);
     plant.reach("a work freed itself");
-}
-
-/// Gives way for a while at PASSIVE_LEVEL.
-fn linger() {
-    match choose(8) {
-        0 => world::sleep_100ns(u64::from(1 + choose(2 * TICK_100NS))),
-        1 => world::sleep_100ns(u64::from(1 + choose(400))),
-        2 | 3 => {}
-        _ => give_way(),
-    }
 }
 
 /// Gives way for a few preemption points at any IRQL.
 fn give_way() {
     for _ in 0..choose(30) {
-        kmdf_mock::sync::preempt();
+        preempt();
     }
+}
+
+/// Whether a call blocks.
+fn waits(call: Call) -> bool {
+    matches!(call, Call::CancelSync | Call::Flush | Call::FlushDelayed)
 }
 
 /// Runs one schedule; what it reached.
@@ -195,6 +220,7 @@ impl Plant {
             }),
             fault,
             cpus,
+            weather: Weather::choose(),
             lines,
             jobs: OnceLock::new(),
             tasklets: OnceLock::new(),
@@ -222,7 +248,14 @@ impl Plant {
         };
         let main = kind(choose(7));
         let kinds = [main, main, kind(4), kind(choose(7)), kind(choose(7))];
-        let jobs = kinds.into_iter().take(1 + choose(5) as usize);
+        let (skip, most) = match self.weather {
+            Weather::Fair => (0, 5),
+            // Works that may be delayed.
+            Weather::WorkStorm(_) => (2, 2),
+            Weather::TaskletStorm => (2, 1),
+        };
+        let count = 1 + choose(most) as usize;
+        let jobs = kinds.into_iter().skip(skip).take(count);
         let jobs = jobs.map(|(home, plain)| {
             let account = self.lock().works.add_work(home, plain);
             let plant = Arc::clone(self);
@@ -254,6 +287,17 @@ impl Plant {
     /// The accounts. Never held across a call into the machine.
     fn lock(&self) -> std::sync::MutexGuard<'_, Books> {
         self.books.lock().unwrap()
+    }
+
+    /// Gives way for a while at PASSIVE_LEVEL.
+    fn linger(&self) {
+        match choose(8) {
+            _ if self.weather != Weather::Fair => (0..choose(3)).for_each(|_| preempt()),
+            0 => world::sleep_100ns(u64::from(1 + choose(2 * TICK_100NS))),
+            1 => world::sleep_100ns(u64::from(1 + choose(400))),
+            2 | 3 => {}
+            _ => give_way(),
+        }
     }
 
     fn reach(&self, what: &'static str) {
@@ -299,7 +343,7 @@ impl Plant {
 
     fn run_job(self: &Arc<Self>, account: usize) {
         let run = self.enter(account);
-        linger();
+        self.linger();
         match choose(8) {
             0 | 1 => self.produce("by a function", || self.requeue(account)),
             2 => self.produce("by a function", || self.poke(Some(account))),
@@ -307,7 +351,7 @@ impl Plant {
             _ => {}
         }
         if choose(2) == 0 {
-            linger();
+            self.linger();
         }
         self.leave(account, run);
     }
@@ -347,7 +391,11 @@ impl Plant {
 
     /// A random call that does not wait. `function` is the account of the caller.
     fn poke(&self, function: Option<usize>) {
-        if choose(4) == 0 {
+        let tasklet = match self.weather {
+            Weather::TaskletStorm => choose(4) > 0,
+            Weather::Fair | Weather::WorkStorm(_) => choose(4) == 0,
+        };
+        if tasklet {
             return self.schedule(choose(self.tasklets().len() as u32) as usize, false);
         }
         let account = choose(self.jobs().len() as u32) as usize;
@@ -358,6 +406,12 @@ impl Plant {
     /// A random call on a work; from 8 on one that waits. Delays are random too, see [`Self::call`].
     fn any_call(&self, account: usize, kinds: u32) -> Call {
         let plain = self.jobs()[account].plain;
+        if let Weather::WorkStorm(calls) = self.weather {
+            let call = calls[choose(3) as usize];
+            let wrong = plain && matches!(call, Call::QueueDelayed(_) | Call::Modify(_));
+            let allowed = !wrong && (kinds > 8 || !waits(call));
+            return if allowed { call } else { Call::Queue };
+        }
         match choose(kinds) {
             3 | 4 if !plain => Call::QueueDelayed(0),
             5 | 6 if !plain => Call::Modify(0),
@@ -471,7 +525,7 @@ impl Plant {
         if choose(2) == 0 {
             self.schedule(account, false);
         }
-        linger();
+        self.linger();
         self.lock().tasklets.enable_begins(account);
         if really {
             tasklet.enable();
@@ -483,7 +537,12 @@ impl Plant {
         for _ in 0..8 + choose(24) {
             let job = choose(self.jobs().len() as u32) as usize;
             let tasklet = choose(self.tasklets().len() as u32) as usize;
-            match choose(24) {
+            let event = match self.weather {
+                Weather::Fair => choose(24),
+                Weather::WorkStorm(_) => [0, 0, 0, 0, 0, 0, 12, 18][choose(8) as usize],
+                Weather::TaskletStorm => [12, 13, 13, 13, 15, 15, 16, 18][choose(8) as usize],
+            };
+            match event {
                 0..=11 => {
                     let call = self.any_call(job, 12);
                     self.call(job, call, false);
@@ -499,7 +558,7 @@ impl Plant {
                     self.start_once(queue, choose(3).into());
                 }
                 21 if choose(3) == 0 => self.private_queue(),
-                _ => linger(),
+                _ => self.linger(),
             }
         }
     }

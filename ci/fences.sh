@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # ci/fences.sh: who may name what. Crates, by a search of src/: wdk_sys and wdk in src/kmdf only,
-# kmdf_mock in src/kmdf and src/sync, spin and loom in src/sync. Types, by clippy and clippy.toml:
-# atomics and UnsafeCell in src/sync only. Shows that one line in the wrong file is found.
+# kmdf_mock in src/kmdf and src/sync, spin and loom in src/sync. Atomics and UnsafeCell in src/sync
+# only: by a search, and by clippy with the feature sim, under which the atomics of src/sync are types
+# of their own. Shows that one line in the wrong file is found.
 # Needs rustup and a C linker. Exit: 0 good, 1 a line crosses a fence, 3 could not fetch.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
@@ -9,14 +10,19 @@ source "$(dirname "$0")/lib.sh"
 
 export CARGO_TERM_COLOR=never
 
-# crate, and the places under src/ that may name it.
+# A crate or a module of core or std, and the places under src/ that may name it.
 readonly fences='
-wdk_sys    kmdf
-wdk        kmdf
-kmdf_mock  kmdf sync
-spin       sync
-loom       sync
+wdk_sys                      kmdf
+wdk                          kmdf
+kmdf_mock                    kmdf sync
+spin                         sync
+loom                         sync
+(core|std)::sync::atomic     sync
+(core|std)::cell::UnsafeCell  sync
 '
+
+# What src/sync may pass on from core as it is, so that clippy.toml cannot list it.
+readonly atomics=(AtomicBool AtomicI32 AtomicU32 AtomicU64 AtomicUsize AtomicPtr)
 
 # crates_in_place TREE: fails and shows each line that names a crate outside its places. Comments are
 # no code; a name counts where a path, an import or `extern crate` makes it one of a crate.
@@ -40,10 +46,21 @@ crates_in_place() {
     return "$found"
 }
 
-# types_in_place TREE TARGET: clippy over the library, for the types that clippy.toml lists.
+# types_in_place TREE TARGET: clippy over the library with the feature sim, for the types that
+# clippy.toml lists and the atomics.
 types_in_place() {
-    cargo clippy --manifest-path "$1/Cargo.toml" --target-dir "$2" --offline --locked \
-        --package bottomhalf --lib -- -D warnings
+    local rules=$temporary/clippy name
+    mkdir -p "$rules"
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        if [ "$line" = 'disallowed-types = [' ]; then
+            for name in "${atomics[@]}"; do
+                printf '    { path = "core::sync::atomic::%s", reason = "src/sync chooses" },\n' "$name"
+            done
+        fi
+    done <"$root/clippy.toml" >"$rules/clippy.toml"
+    CLIPPY_CONF_DIR=$rules cargo clippy --manifest-path "$1/Cargo.toml" --target-dir "$2" --offline --locked \
+        --package bottomhalf --lib --features sim -- -D warnings
 }
 
 step "crates"
@@ -61,10 +78,13 @@ plant() {
     printf '%s\n' "$1" >"$control/tree/src/planted.rs"
 }
 for line in 'use wdk_sys::WDFDPC;' 'use wdk::println;' 'use kmdf_mock as nt;' \
-    'pub(crate) use ::spin::Mutex;' 'extern crate loom;' 'type Lock = spin::mutex::SpinMutex<u8>;'; do
+    'pub(crate) use ::spin::Mutex;' 'extern crate loom;' 'type Lock = spin::mutex::SpinMutex<u8>;' \
+    'use core::sync::atomic::{AtomicU32, Ordering};' 'type Cell = std::cell::UnsafeCell<u8>;'; do
     plant "$line"
     expect_failure "src/planted.rs:1:$line" crates_in_place "$control/tree"
 done
+plant 'use crate::sync::atomic; // spin::Mutex'
+crates_in_place "$control/tree"
 plant '//! A comment may speak of wdk_sys::WDFDPC and of spin::Mutex.'
 crates_in_place "$control/tree"
 

@@ -12,12 +12,12 @@ export CARGO_TERM_COLOR=never
 
 # A crate or a module of core or std, and the places under src/ that may name it.
 readonly fences='
-wdk_sys                      kmdf
-wdk                          kmdf
-kmdf_mock                    kmdf sync
-spin                         sync
-loom                         sync
-(core|std)::sync::atomic     sync
+wdk_sys                       kmdf
+wdk                           kmdf
+kmdf_mock                     kmdf sync
+spin                          sync
+loom                          sync
+(core|std)::sync::atomic      sync
 (core|std)::cell::UnsafeCell  sync
 '
 
@@ -30,13 +30,14 @@ crates_in_place() {
     local found=0 name places
     while read -r name places; do
         [ -n "$name" ] || continue
-        local place except=()
+        local place except=() end='(::|[^A-Za-z0-9_]*;| as )'
+        case $name in *::*) end='([^A-Za-z0-9_]|$)' ;; esac
         for place in $places; do
             except+=(! -path "$1/src/$place/*" ! -path "$1/src/$place.rs")
         done
         while IFS= read -r -d '' file; do
             if sed 's://.*$::' "$file" | grep -nE \
-                "(^|[^A-Za-z0-9_:])(::)?$name(::|[^A-Za-z0-9_]*;| as )|extern crate $name\b" |
+                "(^|[^A-Za-z0-9_:])(::)?$name$end|extern crate $name\b" |
                 sed "s:^:${file#"$1"/}\:: "; then
                 printf '    %s may be named in src/%s only\n' "$name" "${places// /, src/}"
                 found=1
@@ -60,7 +61,7 @@ types_in_place() {
         fi
     done <"$root/clippy.toml" >"$rules/clippy.toml"
     CLIPPY_CONF_DIR=$rules cargo clippy --manifest-path "$1/Cargo.toml" --target-dir "$2" --offline --locked \
-        --package bottomhalf --lib --features sim -- -D warnings
+        --package bottomhalf --lib --features sim --no-deps -- -D warnings
 }
 
 step "crates"

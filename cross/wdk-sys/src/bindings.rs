@@ -1,4 +1,5 @@
-//! The ABI of `kmdf-mock`, file by file: `wdf_status.rs` is left out, since `wdk-sys` lacks it.
+//! The ABI of `kmdf-mock`, file by file: `wdf_status.rs` and `inspect.rs` are left out, since `wdk-sys`
+//! lacks what they add.
 
 #![allow(
     missing_debug_implementations,

@@ -61,9 +61,10 @@ for features in alloc mock sim alloc,sim; do
     in_cross check -p backend --features "$features"
 done
 
-step "clippy"
+step "clippy and rustfmt"
 command -v clippy-driver >/dev/null || fail "clippy is missing: rustup component add clippy"
 in_cross clippy --workspace --all-targets -- -D warnings
+cargo fmt --manifest-path cross/Cargo.toml -p wdk-sys -p wdk -p probe -p backend -- --check
 lint_library alloc
 
 step "run the tests of the stand-in"

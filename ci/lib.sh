@@ -2,6 +2,7 @@
 # Sets `root` to the repository and changes into it; answers --help with the comment block that a
 # script begins with.
 # shellcheck shell=bash
+set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"

@@ -86,9 +86,12 @@ pub fn choose(n: u32) -> u32 {
     current().engine.choose(n)
 }
 
-/// A line that `DbgPrint` would show.
+/// A line that `DbgPrint` would show. Outside of a world it goes to standard error.
 pub fn debug_print(line: &str) {
-    current().debug_log.with(|log| log.push(line.to_owned()));
+    match try_current() {
+        Some(w) => w.debug_log.with(|log| log.push(line.to_owned())),
+        None => eprintln!("{line}"),
+    }
 }
 
 /// The lines of [`debug_print`] so far.

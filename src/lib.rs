@@ -5,7 +5,7 @@
 //! | module | layer | what |
 //! |---|---|---|
 //! | [`tasklet`], [`work`], [`delayed_work`], [`workqueue`]; [`linux`] for all | API | Linux's names and returns |
-//! | `typed`: [`Tasklet`], [`Work`], [`DelayedWork`], [`Workqueue`] | API | the typed face, feature `alloc` |
+//! | `typed`: `Tasklet`, `Work`, `DelayedWork`, `Workqueue` | API | the typed face, feature `alloc` |
 //! | `engine` | policy | state words, queues, flush, cancel, timers |
 //! | `kmdf` | backend | WDFDPC, WDFWORKITEM, WDFTIMER; the only place that names `wdk_sys` |
 //! | `sync` | bottom | atomics and the bare lock |

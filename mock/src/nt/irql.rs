@@ -3,14 +3,14 @@
 use crate::abi::{HIGH_LEVEL, KIRQL};
 use crate::nt::check::{call, done};
 use crate::world::fail;
-use crate::world::state::current;
 
 /// The IRQL of the current CPU.
 ///
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeGetCurrentIrql() -> KIRQL {
-    current().engine.irql()
+    let w = call();
+    w.engine.irql()
 }
 
 /// Raises the IRQL and returns the one before (N-7). Raising to a lower one is `DV(0xC4,0x30)`.

@@ -50,7 +50,8 @@ impl Trace {
     pub(crate) fn count_in(&mut self, place: Place, what: &'static str, a: u64, b: u64) -> Event {
         let (step, cpu, irql, thread) = place;
         let event = Event { step, cpu, irql, thread, what, a, b };
-        let words = [step, u64::from(cpu), u64::from(irql), thread as u64, what.len() as u64, a, b];
+        let name = what.bytes().fold(0, |sum: u64, byte| (sum << 5) ^ (sum >> 59) ^ u64::from(byte));
+        let words = [step, u64::from(cpu), u64::from(irql), thread as u64, name, a, b];
         for word in words {
             self.hash = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(17);
         }

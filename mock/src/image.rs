@@ -24,7 +24,10 @@ impl<T> fmt::Debug for Static<T> {
 impl<T: Send + Sync + 'static> Static<T> {
     /// A static whose value in each image is `init()`.
     pub const fn new(init: fn() -> T) -> Self {
-        Self { init, outside: OnceLock::new() }
+        Self {
+            init,
+            outside: OnceLock::new(),
+        }
     }
 
     /// The value of the current world's image. It is never dropped: the image's statics are not either.

@@ -28,7 +28,10 @@ fn a_deadlock_is_reported_by_name() {
             failure.code(),
             "SIM_DEADLOCK(main waits for the end of thread reader; reader waits for event 1)"
         );
-        assert!(failure.to_string().starts_with("replay: KMDF_MOCK_SEED="), "{failure}");
+        assert!(
+            failure.to_string().starts_with("replay: KMDF_MOCK_SEED="),
+            "{failure}"
+        );
     }
 }
 
@@ -53,8 +56,18 @@ fn a_starved_pool_is_reported() {
             gate.wait();
         })
         .unwrap_err();
-    assert!(failure.code().starts_with("SIM_DEADLOCK(main waits for event"), "{failure}");
-    assert!(failure.to_string().contains("1 work item(s) wait for a worker thread: 2 exist, 0 idle"), "{failure}");
+    assert!(
+        failure
+            .code()
+            .starts_with("SIM_DEADLOCK(main waits for event"),
+        "{failure}"
+    );
+    assert!(
+        failure
+            .to_string()
+            .contains("1 work item(s) wait for a worker thread: 2 exist, 0 idle"),
+        "{failure}"
+    );
 }
 
 /// Two CPUs that spin for locks in opposite orders.
@@ -81,7 +94,10 @@ fn a_livelock_is_reported_by_name() {
         .unwrap_err();
     assert!(failure.code().starts_with("SIM_LIVELOCK("), "{failure}");
     assert!(failure.code().contains("main runs on CPU"), "{failure}");
-    assert!(failure.code().contains("other runs on CPU 1 at IRQL 0"), "{failure}");
+    assert!(
+        failure.code().contains("other runs on CPU 1 at IRQL 0"),
+        "{failure}"
+    );
 }
 
 /// A world in which only time passes is a livelock too, not a hang.
@@ -100,7 +116,12 @@ fn polling_for_ever_is_reported() {
 /// Without preemption a context that spins still gives way to the one it waits for.
 #[test]
 fn spinning_gives_way_without_preemption() {
-    for preemption in [Preemption::Never, Preemption::Seldom, Preemption::Often, Preemption::Always] {
+    for preemption in [
+        Preemption::Never,
+        Preemption::Seldom,
+        Preemption::Often,
+        Preemption::Always,
+    ] {
         for seed in 0..20 {
             Sim::new(seed)
                 .preemption(preemption)

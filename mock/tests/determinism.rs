@@ -50,11 +50,18 @@ fn a_seed_replays_exactly() {
         let (first, second) = (scenario(seed), scenario(seed));
         assert_eq!(first.trace, second.trace, "seed {seed}");
         assert_eq!(first.fingerprint, second.fingerprint);
-        assert_eq!((first.result.unwrap(), first.steps), (second.result.unwrap(), second.steps));
+        assert_eq!(
+            (first.result.unwrap(), first.steps),
+            (second.result.unwrap(), second.steps)
+        );
         assert!(first.trace.len() > 20, "the scenario does something");
         fingerprints.insert(first.fingerprint);
     }
-    assert!(fingerprints.len() > 90, "different seeds differ: {} of 100", fingerprints.len());
+    assert!(
+        fingerprints.len() > 90,
+        "different seeds differ: {} of 100",
+        fingerprints.len()
+    );
 }
 
 /// A run does not depend on what the process did before, nor on the OS thread.
@@ -73,7 +80,9 @@ fn a_seed_replays_on_another_thread() {
 /// `KMDF_MOCK_SEED` selects one seed, and the report of a failure says how.
 #[test]
 fn a_failure_says_how_to_replay() {
-    let failure = Sim::new(42).run(|| world::fail("ASSERT", "on purpose".to_owned())).unwrap_err();
+    let failure = Sim::new(42)
+        .run(|| world::fail("ASSERT", "on purpose".to_owned()))
+        .unwrap_err();
     assert_eq!(failure.code(), "ASSERT");
     assert_eq!(failure.message(), "on purpose");
     let expected = "replay: KMDF_MOCK_SEED=42 cargo test -p kmdf-mock --test determinism \

@@ -2,8 +2,8 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex, OnceLock};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{Dpc, run};
 use kmdf_mock::world::{self, Sim};
@@ -75,7 +75,12 @@ fn high_importance_goes_first() {
         };
         let medium = _KDPC_IMPORTANCE::MediumImportance;
         let high = _KDPC_IMPORTANCE::HighImportance;
-        let dpcs = [make(1, medium), make(2, high), make(3, medium), make(4, high)];
+        let dpcs = [
+            make(1, medium),
+            make(2, high),
+            make(3, medium),
+            make(4, high),
+        ];
         world::at_dispatch(|| dpcs.iter().for_each(|dpc| assert!(dpc.insert())));
         sim_assert_eq!(*order.lock().unwrap(), [4, 2, 1, 3]);
     });
@@ -218,8 +223,15 @@ fn only_medium_high_interrupts_another_cpu() {
         stop.store(1, Ordering::SeqCst);
         busy.join();
     });
-    assert!(waited[0].load(Ordering::SeqCst) >= 15, "a Medium DPC mostly waits for the tick");
-    assert_eq!(waited[1].load(Ordering::SeqCst), 0, "a MediumHigh DPC never does");
+    assert!(
+        waited[0].load(Ordering::SeqCst) >= 15,
+        "a Medium DPC mostly waits for the tick"
+    );
+    assert_eq!(
+        waited[1].load(Ordering::SeqCst),
+        0,
+        "a MediumHigh DPC never does"
+    );
 }
 
 /// D-30: the flush waits for what is queued and what runs on every CPU, and not for what comes later.
@@ -285,7 +297,11 @@ fn freeing_a_queued_dpc_is_convicted() {
                 // SAFETY: the block is alive, and the test is about freeing it too early.
                 unsafe {
                     kmdf_mock::ntddk::KeInitializeDpc(dpc, None, std::ptr::null_mut());
-                    kmdf_mock::ntddk::KeInsertQueueDpc(dpc, std::ptr::null_mut(), std::ptr::null_mut());
+                    kmdf_mock::ntddk::KeInsertQueueDpc(
+                        dpc,
+                        std::ptr::null_mut(),
+                        std::ptr::null_mut(),
+                    );
                     world::pool::free(dpc);
                 }
             });

@@ -89,7 +89,10 @@ fn polls_and_timeouts() {
         let begin = world::now_100ns();
         sim_assert_eq!(event.wait(Some(-100_000_000)), STATUS_TIMEOUT);
         let passed = world::now_100ns() - begin;
-        sim_assert!((100_000_000..100_400_000).contains(&passed), "ten seconds took {passed}");
+        sim_assert!(
+            (100_000_000..100_400_000).contains(&passed),
+            "ten seconds took {passed}"
+        );
         event.set();
         sim_assert_eq!(event.wait(Some(-10)), STATUS_SUCCESS);
     });
@@ -118,7 +121,10 @@ fn a_set_that_races_with_the_timeout_is_not_lost() {
         sim_assert_eq!(event.state(), expected);
         seen[expected as usize].fetch_add(1, Ordering::SeqCst);
     });
-    assert!(outcomes.iter().all(|n| n.load(Ordering::SeqCst) > 0), "both outcomes happen: {outcomes:?}");
+    assert!(
+        outcomes.iter().all(|n| n.load(Ordering::SeqCst) > 0),
+        "both outcomes happen: {outcomes:?}"
+    );
 }
 
 /// N-1: memory that was never initialised is no event.

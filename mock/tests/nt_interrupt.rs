@@ -43,7 +43,9 @@ fn interrupts_nest() {
     run(0..50, |_| {
         let log = Arc::new(Mutex::new(Vec::new()));
         let inner = Arc::clone(&log);
-        let high = Arc::new(Interrupt::connect("high", 9, move || inner.lock().unwrap().push("high")));
+        let high = Arc::new(Interrupt::connect("high", 9, move || {
+            inner.lock().unwrap().push("high")
+        }));
         let outer = Arc::clone(&log);
         let raised = Arc::clone(&high);
         let low = Interrupt::connect("low", 5, move || {
@@ -60,7 +62,10 @@ fn interrupts_nest() {
                 low.raise(0);
             });
         });
-        sim_assert_eq!(*log.lock().unwrap(), ["high", "low begins", "high", "low ends"]);
+        sim_assert_eq!(
+            *log.lock().unwrap(),
+            ["high", "low begins", "high", "low ends"]
+        );
     });
 }
 
@@ -70,11 +75,18 @@ fn an_interrupt_queues_a_dpc() {
     run(0..50, |_| {
         let log = Arc::new(Mutex::new(Vec::new()));
         let late = Arc::clone(&log);
-        let dpc = Dpc::new(move || late.lock().unwrap().push(("dpc", world::current_irql(), world::current_cpu())));
+        let dpc = Dpc::new(move || {
+            late.lock()
+                .unwrap()
+                .push(("dpc", world::current_irql(), world::current_cpu()))
+        });
         let early = Arc::clone(&log);
         let interrupt = Interrupt::connect("nic", 7, move || {
             sim_assert!(dpc.insert());
-            early.lock().unwrap().push(("isr", world::current_irql(), world::current_cpu()));
+            early
+                .lock()
+                .unwrap()
+                .push(("isr", world::current_irql(), world::current_cpu()));
         });
         world::run_on_cpu(2, || {
             world::at_dispatch(|| {
@@ -115,7 +127,10 @@ fn other_cpus_go_on_during_an_interrupt() {
         sim_assert!(interrupt.is_idle());
         sim_assert_eq!(world::counters().interrupts, 1);
     });
-    assert!(overlaps.load(Ordering::SeqCst) > 0, "no seed shows the routine in its middle");
+    assert!(
+        overlaps.load(Ordering::SeqCst) > 0,
+        "no seed shows the routine in its middle"
+    );
 }
 
 /// A routine that does not restore the IRQL.

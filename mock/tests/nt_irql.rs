@@ -65,7 +65,10 @@ fn a_thread_at_dispatch_keeps_its_cpu() {
         seen.fetch_add(u32::from(wander()), Ordering::SeqCst);
         other.join();
     });
-    assert!(moved.load(Ordering::SeqCst) > 0, "no seed moves a thread at PASSIVE_LEVEL");
+    assert!(
+        moved.load(Ordering::SeqCst) > 0,
+        "no seed moves a thread at PASSIVE_LEVEL"
+    );
 }
 
 /// V-8 and row 0xC4/0x80: KeSetEvent above DISPATCH_LEVEL fails a strict world, is a counted break with the
@@ -82,7 +85,10 @@ fn a_ceiling_has_three_answers() {
     };
     let code = |verifier| Sim::new(5).verifier(verifier).run(above);
     assert_eq!(code(Verifier::Strict).unwrap_err().code(), "DV(0xC4,0x80)");
-    assert_eq!(code(Verifier::On).unwrap(), [("DV(0xC4,0x80)".to_owned(), 1)]);
+    assert_eq!(
+        code(Verifier::On).unwrap(),
+        [("DV(0xC4,0x80)".to_owned(), 1)]
+    );
     assert_eq!(code(Verifier::Off).unwrap(), []);
 }
 
@@ -95,7 +101,10 @@ fn waiting_at_dispatch_is_convicted() {
             Dpc::new(move || gate.wait()).insert();
             world::settle();
         });
-        assert_eq!(in_dpc.unwrap_err().code(), "ATTEMPTED_SWITCH_FROM_DPC(0xB8)");
+        assert_eq!(
+            in_dpc.unwrap_err().code(),
+            "ATTEMPTED_SWITCH_FROM_DPC(0xB8)"
+        );
         let raised = Sim::new(1).verifier(verifier).run(|| {
             let gate = world::Gate::new();
             world::at_dispatch(|| gate.wait());
@@ -146,15 +155,24 @@ fn spin_lock_misuse_is_convicted() {
     assert_eq!(below, "DV(0xC4,0x40)");
     let above = failure(|| world::at_irql(5, || Lock::new().with(|| ())));
     assert_eq!(above, "DV(0xC4,0x42)");
-    // SAFETY: as above.
-    let unowned = failure(|| world::at_dispatch(|| unsafe { ntddk::KeReleaseSpinLock(Lock::new().raw(), 0) }));
+    let unowned = failure(|| {
+        world::at_dispatch(|| {
+            // SAFETY: the lock outlives the call, which is wrong on purpose.
+            unsafe { ntddk::KeReleaseSpinLock(Lock::new().raw(), 0) }
+        })
+    });
     assert_eq!(unowned, "DV(0xC4,0x1007)");
 }
 
 /// N-31 and row 0xC4/0x02: no allocation above DISPATCH_LEVEL.
 #[test]
 fn pool_is_not_allocated_above_dispatch() {
-    // SAFETY: the block is never used.
-    let code = failure(|| world::at_irql(3, || assert!(unsafe { ntddk::ExAllocatePool2(0x40, 8, 1) }.is_null())));
+    let code = failure(|| {
+        world::at_irql(3, || {
+            // SAFETY: the block is never used.
+            let block = unsafe { ntddk::ExAllocatePool2(0x40, 8, 1) };
+            assert!(block.is_null());
+        })
+    });
     assert_eq!(code, "DV(0xC4,0x2)");
 }

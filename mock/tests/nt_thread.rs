@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use common::{Dpc, WorkItem, run, wait_for};
 use kmdf_mock::world::{self, Sim};
-use kmdf_mock::{GROUP_AFFINITY, PROCESSOR_NUMBER, STATUS_INVALID_PARAMETER, ntddk, sim_assert, sim_assert_eq};
+use kmdf_mock::{
+    GROUP_AFFINITY, PROCESSOR_NUMBER, STATUS_INVALID_PARAMETER, ntddk, sim_assert, sim_assert_eq,
+};
 
 unsafe extern "C" fn count_and_end(context: *mut c_void) {
     // SAFETY: the creator passes a counter that outlives the thread.
@@ -25,7 +27,8 @@ unsafe extern "C" fn count_and_end(context: *mut c_void) {
 #[test]
 fn a_system_thread_is_waited_for() {
     run(0..50, |_| {
-        static COUNT: kmdf_mock::image::Static<AtomicU32> = kmdf_mock::image::Static::new(|| AtomicU32::new(0));
+        static COUNT: kmdf_mock::image::Static<AtomicU32> =
+            kmdf_mock::image::Static::new(|| AtomicU32::new(0));
         let mut handle = ptr::null_mut();
         let mut object = ptr::null_mut();
         let context = ptr::from_ref(COUNT.get()).cast_mut().cast();
@@ -42,7 +45,14 @@ fn a_system_thread_is_waited_for() {
             );
             sim_assert_eq!(status, 0);
             sim_assert_eq!(
-                ntddk::ObReferenceObjectByHandle(handle, 0, ptr::null_mut(), 0, &raw mut object, ptr::null_mut()),
+                ntddk::ObReferenceObjectByHandle(
+                    handle,
+                    0,
+                    ptr::null_mut(),
+                    0,
+                    &raw mut object,
+                    ptr::null_mut()
+                ),
                 0
             );
             sim_assert_eq!(ntddk::ZwClose(handle), 0);
@@ -95,7 +105,8 @@ fn affinity_moves_the_thread() {
                     world::run_on_cpu(cpu, || {
                         for _ in 0..10 {
                             // SAFETY: the number is valid for the call.
-                            let index = unsafe { ntddk::KeGetCurrentProcessorNumberEx(&raw mut number) };
+                            let index =
+                                unsafe { ntddk::KeGetCurrentProcessorNumberEx(&raw mut number) };
                             sim_assert_eq!((index, u32::from(number.Number)), (cpu, cpu));
                         }
                         world::run_on_cpu((cpu + 1) % 3, || {
@@ -145,7 +156,8 @@ fn the_pool_has_as_many_threads_as_configured() {
                 let (begun, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
                 let items: Vec<_> = (0..5)
                     .map(|_| {
-                        let (gate, begun, ended) = (gate.clone(), Arc::clone(&begun), Arc::clone(&ended));
+                        let (gate, begun, ended) =
+                            (gate.clone(), Arc::clone(&begun), Arc::clone(&ended));
                         WorkItem::new(move || {
                             begun.fetch_add(1, Ordering::SeqCst);
                             gate.wait();
@@ -186,7 +198,10 @@ fn what_a_worker_routine_leaves_behind_is_convicted() {
     let critical = worker_failure(|| unsafe { ntddk::KeEnterCriticalRegion() });
     assert_eq!(critical, "APC_INDEX_MISMATCH(0x1)");
     let affinity = worker_failure(|| {
-        let mut mask = GROUP_AFFINITY { Mask: 2, ..Default::default() };
+        let mut mask = GROUP_AFFINITY {
+            Mask: 2,
+            ..Default::default()
+        };
         // SAFETY: the mask is valid for the call.
         unsafe { ntddk::KeSetSystemGroupAffinityThread(&raw mut mask, ptr::null_mut()) };
     });

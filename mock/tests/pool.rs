@@ -37,7 +37,10 @@ fn a_plain_access_after_free_is_convicted() {
     }
     if is_child() {
         run(0..1, |_| {
-            let item = pool::alloc(Item { value: UnsafeCell::new(7) }).expose_provenance();
+            let item = pool::alloc(Item {
+                value: UnsafeCell::new(7),
+            })
+            .expose_provenance();
             let dpc = Dpc::new(move || {
                 let item: *mut Item = std::ptr::with_exposed_provenance_mut(item);
                 // SAFETY: the first read is of a live block; the second is the mistake that is convicted.
@@ -65,9 +68,18 @@ fn a_plain_access_after_free_is_convicted() {
         )
     );
     let report = lines.next().unwrap_or_default();
-    assert!(report.starts_with("PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5): "), "{text}");
-    assert!(report.contains("offset 0 of pool::a_plain_access_after_free_is_convicted::Item (4 bytes)"), "{text}");
-    assert!(lines.next().unwrap_or_default().ends_with("at IRQL 2"), "{text}");
+    assert!(
+        report.starts_with("PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5): "),
+        "{text}"
+    );
+    assert!(
+        report.contains("offset 0 of pool::a_plain_access_after_free_is_convicted::Item (4 bytes)"),
+        "{text}"
+    );
+    assert!(
+        lines.next().unwrap_or_default().ends_with("at IRQL 2"),
+        "{text}"
+    );
 }
 
 /// A write beyond the end of a block.
@@ -99,8 +111,13 @@ fn a_panic_in_a_callback_prints_the_replay_line_first() {
     let output = child("a_panic_in_a_callback_prints_the_replay_line_first");
     assert!(!output.status.success());
     let text = stderr(&output);
-    let replay = text.find("replay: KMDF_MOCK_SEED=9").expect("the replay line");
-    assert!(replay < text.find("on purpose").expect("the panic"), "{text}");
+    let replay = text
+        .find("replay: KMDF_MOCK_SEED=9")
+        .expect("the replay line");
+    assert!(
+        replay < text.find("on purpose").expect("the panic"),
+        "{text}"
+    );
 }
 
 /// The same child without the mistake: the controls above convict the mistake and nothing else.
@@ -149,7 +166,9 @@ fn pool_blocks_are_zeroed_and_aligned() {
 fn allocations_fail_from_the_nth_on() {
     let result = Sim::new(1).fail_allocation(3).run(|| {
         // SAFETY: the blocks are not used.
-        (0..5).map(|_| unsafe { ntddk::ExAllocatePool2(0x40, 8, 1) }.is_null()).collect::<Vec<_>>()
+        (0..5)
+            .map(|_| unsafe { ntddk::ExAllocatePool2(0x40, 8, 1) }.is_null())
+            .collect::<Vec<_>>()
     });
     assert_eq!(result.unwrap(), [false, false, true, true, true]);
 }
@@ -206,7 +225,9 @@ fn freeing_an_event_with_a_waiter_is_convicted() {
 fn many_blocks() {
     run(0..2, |_| {
         let dropped = Arc::new(());
-        let blocks: Vec<_> = (0..5_000).map(|n| pool::alloc((n, Arc::clone(&dropped)))).collect();
+        let blocks: Vec<_> = (0..5_000)
+            .map(|n| pool::alloc((n, Arc::clone(&dropped))))
+            .collect();
         for (n, &block) in blocks.iter().enumerate() {
             // SAFETY: the block is alive and freed once.
             unsafe {

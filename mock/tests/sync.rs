@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use common::run;
 use kmdf_mock::sync::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, SpinLock, UnsafeCell,
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, SpinLock,
+    UnsafeCell,
 };
 use kmdf_mock::world::{self, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
@@ -18,9 +19,18 @@ fn layouts_are_those_of_core() {
     assert_eq!((size_of::<AtomicI32>(), align_of::<AtomicI32>()), (4, 4));
     assert_eq!((size_of::<AtomicU32>(), align_of::<AtomicU32>()), (4, 4));
     assert_eq!((size_of::<AtomicU64>(), align_of::<AtomicU64>()), (8, 8));
-    assert_eq!((size_of::<AtomicUsize>(), align_of::<AtomicUsize>()), (8, 8));
-    assert_eq!((size_of::<AtomicPtr<u8>>(), align_of::<AtomicPtr<u8>>()), (8, 8));
-    assert_eq!((size_of::<UnsafeCell<u16>>(), align_of::<UnsafeCell<u16>>()), (2, 2));
+    assert_eq!(
+        (size_of::<AtomicUsize>(), align_of::<AtomicUsize>()),
+        (8, 8)
+    );
+    assert_eq!(
+        (size_of::<AtomicPtr<u8>>(), align_of::<AtomicPtr<u8>>()),
+        (8, 8)
+    );
+    assert_eq!(
+        (size_of::<UnsafeCell<u16>>(), align_of::<UnsafeCell<u16>>()),
+        (2, 2)
+    );
     assert_eq!(size_of::<SpinLock>(), 1);
 }
 
@@ -34,11 +44,20 @@ fn outside_a_world_the_types_are_cores() {
     assert_eq!(value.fetch_xor(1, Ordering::SeqCst), 11);
     assert_eq!(value.fetch_sub(1, Ordering::SeqCst), 10);
     assert_eq!(value.swap(1, Ordering::SeqCst), 9);
-    assert_eq!(value.compare_exchange(2, 7, Ordering::SeqCst, Ordering::SeqCst), Err(1));
-    assert_eq!(value.compare_exchange(1, 7, Ordering::SeqCst, Ordering::SeqCst), Ok(1));
+    assert_eq!(
+        value.compare_exchange(2, 7, Ordering::SeqCst, Ordering::SeqCst),
+        Err(1)
+    );
+    assert_eq!(
+        value.compare_exchange(1, 7, Ordering::SeqCst, Ordering::SeqCst),
+        Ok(1)
+    );
     let doubled = value.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |v| Some(v * 2));
     assert_eq!((doubled, *value.get_mut()), (Ok(7), 14));
-    assert_eq!(value.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |_| None), Err(14));
+    assert_eq!(
+        value.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |_| None),
+        Err(14)
+    );
     assert_eq!(value.into_inner(), 14);
     let cell = UnsafeCell::new(1);
     // SAFETY: the cell is not shared.
@@ -73,9 +92,15 @@ fn an_increment_of_two_accesses_loses_updates() {
             .collect();
         threads.into_iter().for_each(world::Thread::join);
         sim_assert_eq!(whole.load(Ordering::SeqCst), 20);
-        seen.fetch_add(u32::from(torn.load(Ordering::SeqCst) < 20), Ordering::SeqCst);
+        seen.fetch_add(
+            u32::from(torn.load(Ordering::SeqCst) < 20),
+            Ordering::SeqCst,
+        );
     });
-    assert!(lost.load(Ordering::SeqCst) > 25, "most seeds lose an update");
+    assert!(
+        lost.load(Ordering::SeqCst) > 25,
+        "most seeds lose an update"
+    );
 }
 
 /// A weak compare-exchange fails without a reason now and then, a strong one never.
@@ -86,8 +111,15 @@ fn a_weak_compare_exchange_fails_spuriously() {
             let value = AtomicU64::new(0);
             let mut failures = 0;
             for n in 0..1000 {
-                sim_assert!(value.compare_exchange(n, n, Ordering::SeqCst, Ordering::SeqCst).is_ok());
-                while value.compare_exchange_weak(n, n + 1, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+                sim_assert!(
+                    value
+                        .compare_exchange(n, n, Ordering::SeqCst, Ordering::SeqCst)
+                        .is_ok()
+                );
+                while value
+                    .compare_exchange_weak(n, n + 1, Ordering::SeqCst, Ordering::SeqCst)
+                    .is_err()
+                {
                     failures += 1;
                 }
             }
@@ -121,13 +153,17 @@ fn an_access_to_freed_memory_is_convicted() {
     assert!(atomic.starts_with("an atomic store touches ("), "{atomic}");
     // SAFETY: as above.
     let cell = convicted(|block| unsafe { (*block).1.with_mut(|_| ()) });
-    assert!(cell.starts_with("a write of an UnsafeCell touches ("), "{cell}");
+    assert!(
+        cell.starts_with("a write of an UnsafeCell touches ("),
+        "{cell}"
+    );
 }
 
 /// Each world has its own value of an image's static; outside there is one for the process.
 #[test]
 fn a_world_has_its_own_statics() {
-    static COUNT: kmdf_mock::image::Static<AtomicU32> = kmdf_mock::image::Static::new(|| AtomicU32::new(10));
+    static COUNT: kmdf_mock::image::Static<AtomicU32> =
+        kmdf_mock::image::Static::new(|| AtomicU32::new(10));
     for _ in 0..3 {
         let last = Sim::new(1).run(|| {
             COUNT.get().fetch_add(1, Ordering::SeqCst);

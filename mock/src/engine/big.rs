@@ -14,7 +14,9 @@ pub(crate) struct Big<T> {
 impl<T> Big<T> {
     /// State with its first value.
     pub(crate) const fn new(value: T) -> Self {
-        Self { value: Mutex::new(value) }
+        Self {
+            value: Mutex::new(value),
+        }
     }
 
     /// Runs `f` on the state. `f` must not reach a preemption point, nor call a driver.

@@ -25,9 +25,10 @@ pub(crate) fn ceiling(w: &World, name: &str, max: u8, code: &str) -> bool {
     match w.config.verifier {
         Verifier::Off => {}
         Verifier::On => w.add_break(code),
-        Verifier::Strict => {
-            crate::world::fail(code, format!("{name} called at IRQL {irql}; its ceiling is {max}"))
-        }
+        Verifier::Strict => crate::world::fail(
+            code,
+            format!("{name} called at IRQL {irql}; its ceiling is {max}"),
+        ),
     }
     false
 }

@@ -29,7 +29,11 @@ pub unsafe extern "C" fn KeGetCurrentProcessorNumberEx(ProcNumber: PPROCESSOR_NU
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeQueryMaximumProcessorCountEx(GroupNumber: USHORT) -> ULONG {
     let w = call();
-    if in_group(GroupNumber) { w.config.max_cpus } else { 0 }
+    if in_group(GroupNumber) {
+        w.config.max_cpus
+    } else {
+        0
+    }
 }
 
 /// How many CPUs the machine has now.
@@ -38,7 +42,11 @@ pub unsafe extern "C" fn KeQueryMaximumProcessorCountEx(GroupNumber: USHORT) -> 
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeQueryActiveProcessorCountEx(GroupNumber: USHORT) -> ULONG {
     let w = call();
-    if in_group(GroupNumber) { w.nt.with(|nt| nt.active) } else { 0 }
+    if in_group(GroupNumber) {
+        w.nt.with(|nt| nt.active)
+    } else {
+        0
+    }
 }
 
 /// Group and number of the CPU with the index `ProcIndex` (N-24).
@@ -78,16 +86,26 @@ pub unsafe extern "C" fn KeSetSystemGroupAffinityThread(
             return None;
         }
         let thread = &mut nt.threads[thread];
-        let before = if thread.user_affinity.is_some() { thread.affinity } else { 0 };
+        let before = if thread.user_affinity.is_some() {
+            thread.affinity
+        } else {
+            0
+        };
         thread.user_affinity.get_or_insert(thread.affinity);
         thread.affinity = mask;
         Some(before)
     });
     let Some(before) = before else {
-        fail("DV(0xC4,0xD1)", format!("affinity {:#x} names no active CPU", wanted.Mask));
+        fail(
+            "DV(0xC4,0xD1)",
+            format!("affinity {:#x} names no active CPU", wanted.Mask),
+        );
     };
     if !PreviousAffinity.is_null() {
-        let previous = crate::abi::GROUP_AFFINITY { Mask: before, ..Default::default() };
+        let previous = crate::abi::GROUP_AFFINITY {
+            Mask: before,
+            ..Default::default()
+        };
         // SAFETY: the caller promises a writable structure.
         unsafe { PreviousAffinity.write(previous) };
     }
@@ -104,7 +122,12 @@ pub unsafe extern "C" fn KeRevertToUserGroupAffinityThread(PreviousAffinity: PGR
     let w = call();
     // SAFETY: the caller promises a readable structure.
     let mask = unsafe { (*PreviousAffinity).Mask };
-    ceiling(w, "KeRevertToUserGroupAffinityThread", 1, "DV(0xC4,0x20003)");
+    ceiling(
+        w,
+        "KeRevertToUserGroupAffinityThread",
+        1,
+        "DV(0xC4,0x20003)",
+    );
     let thread = w.engine.thread();
     w.nt.with(|nt| {
         let thread = &mut nt.threads[thread];
@@ -122,7 +145,11 @@ pub unsafe extern "C" fn KeRevertToUserGroupAffinityThread(PreviousAffinity: PGR
 
 /// Group and number of a CPU: every simulated CPU is in group 0.
 pub(crate) fn number_of(cpu: u32) -> PROCESSOR_NUMBER {
-    PROCESSOR_NUMBER { Group: 0, Number: cpu as u8, Reserved: 0 }
+    PROCESSOR_NUMBER {
+        Group: 0,
+        Number: cpu as u8,
+        Reserved: 0,
+    }
 }
 
 /// The index of an active or possible CPU.

@@ -1,7 +1,7 @@
 //! DPCs (D-8 to D-24, D-30): one queue per CPU, drained at DISPATCH_LEVEL.
 
 use crate::abi::{
-    BOOLEAN, _KDPC_IMPORTANCE, KDPC, KDPC_IMPORTANCE, NTSTATUS, PKDEFERRED_ROUTINE, PKDPC,
+    _KDPC_IMPORTANCE, BOOLEAN, KDPC, KDPC_IMPORTANCE, NTSTATUS, PKDEFERRED_ROUTINE, PKDPC,
     PPROCESSOR_NUMBER, PRKDPC, PVOID, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 use crate::nt::check::{call, done};
@@ -67,18 +67,29 @@ pub unsafe extern "C" fn KeInsertQueueDpc(
         }
         dpc.SystemArgument1 = SystemArgument1;
         dpc.SystemArgument2 = SystemArgument2;
-        let cpu = if dpc.Number >= TARGETED { u32::from(dpc.Number - TARGETED) } else { here };
+        let cpu = if dpc.Number >= TARGETED {
+            u32::from(dpc.Number - TARGETED)
+        } else {
+            here
+        };
         let cpu = if cpu < nt.active { cpu } else { 0 };
         dpc.DpcData = core::ptr::without_provenance_mut(cpu as usize + 1);
         let importance = i32::from(dpc.Importance);
-        let entry = QueuedDpc { sequence: nt.next_sequence(), dpc: Dpc };
+        let entry = QueuedDpc {
+            sequence: nt.next_sequence(),
+            dpc: Dpc,
+        };
         let queue = &mut nt.cpus[cpu as usize].dpcs;
         if importance == _KDPC_IMPORTANCE::HighImportance {
             queue.push_front(entry);
         } else {
             queue.push_back(entry);
         }
-        Some((cpu, is_urgent(importance, cpu == here, queue.len()), entry.sequence))
+        Some((
+            cpu,
+            is_urgent(importance, cpu == here, queue.len()),
+            entry.sequence,
+        ))
     });
     if let Some((cpu, urgent, sequence)) = queued {
         w.count(|counters| counters.dpc_inserts += 1);
@@ -86,7 +97,8 @@ pub unsafe extern "C" fn KeInsertQueueDpc(
         if urgent {
             w.engine.request_drain(w, cpu);
         } else {
-            w.engine.alarm(w, w.engine.last_tick() + u64::from(w.config.tick));
+            w.engine
+                .alarm(w, w.engine.last_tick() + u64::from(w.config.tick));
         }
     }
     done(w);
@@ -167,7 +179,9 @@ pub unsafe extern "C" fn KeFlushQueuedDpcs() {
     let me = w.engine.thread();
     let (below, cpus) = w.nt.with(|nt| {
         let below = nt.sequence + 1;
-        let busy: Vec<u32> = (0..nt.active).filter(|&c| is_busy(&nt.cpus[c as usize], below)).collect();
+        let busy: Vec<u32> = (0..nt.active)
+            .filter(|&c| is_busy(&nt.cpus[c as usize], below))
+            .collect();
         if !busy.is_empty() {
             nt.flushes.push(Flush { thread: me, below });
             nt.threads[me].waiting = Some(Waiting::DpcFlush);
@@ -179,7 +193,10 @@ pub unsafe extern "C" fn KeFlushQueuedDpcs() {
         w.engine.request_drain(w, cpu);
     }
     let waits = !cpus.is_empty();
-    while waits && w.nt.with(|nt| nt.flushes.iter().any(|flush| flush.thread == me)) {
+    while waits
+        && w.nt
+            .with(|nt| nt.flushes.iter().any(|flush| flush.thread == me))
+    {
         w.engine.block(w, None);
     }
     w.nt.with(|nt| nt.threads[me].waiting = None);
@@ -208,10 +225,16 @@ pub(crate) fn end_flushes(w: &World, nt: &mut NtState) {
 /// Fails the run if memory with a queued DPC in it is freed (D-27).
 pub(crate) fn check_freed(w: &World, range: std::ops::Range<usize>, name: &str) {
     let queued = w.nt.with(|nt| {
-        nt.cpus.iter().flat_map(|cpu| &cpu.dpcs).any(|entry| range.contains(&entry.dpc.addr()))
+        nt.cpus
+            .iter()
+            .flat_map(|cpu| &cpu.dpcs)
+            .any(|entry| range.contains(&entry.dpc.addr()))
     });
     if queued {
-        fail("TIMER_OR_DPC_INVALID(0xC7,1)", format!("{name} is freed while a DPC in it is queued"));
+        fail(
+            "TIMER_OR_DPC_INVALID(0xC7,1)",
+            format!("{name} is freed while a DPC in it is queued"),
+        );
     }
 }
 
@@ -219,7 +242,10 @@ fn check(w: &World, dpc: PRKDPC, what: &str) {
     pool::touch(w, dpc.addr(), what);
     // SAFETY: the caller promises an initialised DPC, so the type byte is readable.
     if unsafe { (*dpc).Type } != DPC_OBJECT {
-        fail("TIMER_OR_DPC_INVALID(0xC7,2)", format!("{what} on memory that is no initialised DPC"));
+        fail(
+            "TIMER_OR_DPC_INVALID(0xC7,2)",
+            format!("{what} on memory that is no initialised DPC"),
+        );
     }
 }
 
@@ -261,9 +287,15 @@ pub(crate) fn drain(w: &World) {
 fn check_exit(w: &World, cpu: u32) {
     let irql = w.engine.irql();
     if irql != 2 {
-        fail("IRQL_UNEXPECTED_VALUE(0xC8)", format!("a DPC routine returned at IRQL {irql}"));
+        fail(
+            "IRQL_UNEXPECTED_VALUE(0xC8)",
+            format!("a DPC routine returned at IRQL {irql}"),
+        );
     }
-    assert!(w.engine.cpu() == cpu, "kmdf-mock: a DPC moved to another CPU");
+    assert!(
+        w.engine.cpu() == cpu,
+        "kmdf-mock: a DPC moved to another CPU"
+    );
 }
 
 /// Takes the next DPC or expiry; their order against each other is not defined (D-33). The queued mark is
@@ -286,8 +318,15 @@ fn take_next(w: &World, cpu: u32) -> Option<(Next, u64)> {
             // SAFETY: a queued DPC stays in place (N-16); `check_freed` watches over tracked memory.
             let dpc = unsafe { &mut *entry.dpc };
             dpc.DpcData = core::ptr::null_mut();
-            let run = (dpc.DeferredContext, dpc.SystemArgument1, dpc.SystemArgument2);
-            (Next::Dpc(dpc.DeferredRoutine, entry, run.0, run.1, run.2), entry.sequence)
+            let run = (
+                dpc.DeferredContext,
+                dpc.SystemArgument1,
+                dpc.SystemArgument2,
+            );
+            (
+                Next::Dpc(dpc.DeferredRoutine, entry, run.0, run.1, run.2),
+                entry.sequence,
+            )
         };
         state.running = Some(next.1);
         Some(next)

@@ -40,7 +40,12 @@ pub unsafe extern "C" fn KeInitializeEvent(Event: PRKEVENT, Type: EVENT_TYPE, St
 pub unsafe extern "C" fn KeSetEvent(Event: PRKEVENT, Increment: KPRIORITY, Wait: BOOLEAN) -> LONG {
     let w = call();
     let _ = Increment;
-    ceiling(w, "KeSetEvent", if Wait != 0 { 1 } else { 2 }, "DV(0xC4,0x80)");
+    ceiling(
+        w,
+        "KeSetEvent",
+        if Wait != 0 { 1 } else { 2 },
+        "DV(0xC4,0x80)",
+    );
     check(w, Event, "KeSetEvent");
     w.count(|counters| counters.events_set += 1);
     let before = w.nt.with(|nt| {
@@ -53,7 +58,11 @@ pub unsafe extern "C" fn KeSetEvent(Event: PRKEVENT, Increment: KPRIORITY, Wait:
         } else if before == 0 && wait::release_one(w, nt, Event.addr()) {
             header.SignalState = 0;
         }
-        w.trace_event("KeSetEvent", nt.event_name(Event.addr()), u64::from(before != 0));
+        w.trace_event(
+            "KeSetEvent",
+            nt.event_name(Event.addr()),
+            u64::from(before != 0),
+        );
         before
     });
     done(w);
@@ -114,6 +123,9 @@ pub(crate) fn try_acquire(_nt: &mut NtState, event: PRKEVENT) -> bool {
 pub(crate) fn check(w: &World, event: PRKEVENT, what: &str) {
     pool::touch(w, event.addr(), what);
     if !is_event(event) {
-        fail("OBJECT_TYPE_INVALID(0x189)", format!("{what} on memory that is no initialised event"));
+        fail(
+            "OBJECT_TYPE_INVALID(0x189)",
+            format!("{what} on memory that is no initialised event"),
+        );
     }
 }

@@ -7,15 +7,18 @@ use crate::world::fail;
 use crate::world::state::World;
 
 /// Connects an interrupt service routine and returns its line.
-pub(crate) fn connect(
-    w: &World,
-    name: &str,
-    irql: u8,
-    isr: Arc<dyn Fn() + Send + Sync>,
-) -> usize {
-    assert!((3..=12).contains(&irql), "a device interrupt has an IRQL from 3 to 12 (N-42)");
+pub(crate) fn connect(w: &World, name: &str, irql: u8, isr: Arc<dyn Fn() + Send + Sync>) -> usize {
+    assert!(
+        (3..=12).contains(&irql),
+        "a device interrupt has an IRQL from 3 to 12 (N-42)"
+    );
     w.nt.with(|nt| {
-        nt.lines.push(Line { name: name.to_owned(), irql, isr, running: 0 });
+        nt.lines.push(Line {
+            name: name.to_owned(),
+            irql,
+            isr,
+            running: 0,
+        });
         nt.lines.len() - 1
     })
 }
@@ -56,7 +59,8 @@ pub(crate) fn take(w: &World, cpu: u32, irql: u8) -> Option<(usize, u8)> {
 
 /// Runs the service routine of a taken line. The engine has raised the IRQL to the line's.
 pub(crate) fn service(w: &World, line: usize) {
-    let (isr, irql) = w.nt.with(|nt| (Arc::clone(&nt.lines[line].isr), nt.lines[line].irql));
+    let (isr, irql) =
+        w.nt.with(|nt| (Arc::clone(&nt.lines[line].isr), nt.lines[line].irql));
     w.count(|counters| counters.interrupts += 1);
     w.trace_event("ISR begins", line as u64, 0);
     w.engine.routine(w, true);
@@ -65,7 +69,10 @@ pub(crate) fn service(w: &World, line: usize) {
     let now = w.engine.irql();
     if now != irql {
         let name = w.nt.with(|nt| nt.lines[line].name.clone());
-        fail("IRQL_UNEXPECTED_VALUE(0xC8)", format!("the ISR of {name} returned at IRQL {now}"));
+        fail(
+            "IRQL_UNEXPECTED_VALUE(0xC8)",
+            format!("the ISR of {name} returned at IRQL {now}"),
+        );
     }
     w.engine.preempt(w);
     w.engine.routine(w, false);

@@ -21,7 +21,10 @@ pub unsafe extern "C" fn KfRaiseIrql(NewIrql: KIRQL) -> KIRQL {
     let w = call();
     let old = w.engine.irql();
     if NewIrql < old || u32::from(NewIrql) > HIGH_LEVEL {
-        fail("DV(0xC4,0x30)", format!("KfRaiseIrql to {NewIrql} at IRQL {old}"));
+        fail(
+            "DV(0xC4,0x30)",
+            format!("KfRaiseIrql to {NewIrql} at IRQL {old}"),
+        );
     }
     w.engine.set_irql(w, NewIrql);
     done(w);
@@ -36,7 +39,10 @@ pub unsafe extern "C" fn KeLowerIrql(NewIrql: KIRQL) {
     let w = call();
     let old = w.engine.irql();
     if NewIrql > old {
-        fail("DV(0xC4,0x31)", format!("KeLowerIrql to {NewIrql} at IRQL {old}"));
+        fail(
+            "DV(0xC4,0x31)",
+            format!("KeLowerIrql to {NewIrql} at IRQL {old}"),
+        );
     }
     w.engine.set_irql(w, NewIrql);
     done(w);

@@ -35,7 +35,8 @@ pub use thread::{
     ZwClose,
 };
 pub use timer::{
-    EX_TIMER, EX_TIMER_HIGH_RESOLUTION, ExAllocateTimer, ExCancelTimer, ExDeleteTimer, ExSetTimer, PEX_TIMER, PEXT_CALLBACK,
+    EX_TIMER, EX_TIMER_HIGH_RESOLUTION, ExAllocateTimer, ExCancelTimer, ExDeleteTimer, ExSetTimer,
+    PEX_TIMER, PEXT_CALLBACK,
 };
 pub use wait::{KeDelayExecutionThread, KeWaitForSingleObject};
 pub use work::{

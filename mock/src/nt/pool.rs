@@ -9,14 +9,26 @@ use crate::world::{fail, pool};
 ///
 /// # Safety
 /// The block is freed once, with [`ExFreePool`] or [`ExFreePoolWithTag`].
-pub unsafe extern "C" fn ExAllocatePool2(Flags: POOL_FLAGS, NumberOfBytes: SIZE_T, Tag: ULONG) -> PVOID {
+pub unsafe extern "C" fn ExAllocatePool2(
+    Flags: POOL_FLAGS,
+    NumberOfBytes: SIZE_T,
+    Tag: ULONG,
+) -> PVOID {
     let w = call();
-    let max = if Flags & POOL_FLAG_NON_PAGED == 0 { 1 } else { 2 };
+    let max = if Flags & POOL_FLAG_NON_PAGED == 0 {
+        1
+    } else {
+        2
+    };
     ceiling(w, "ExAllocatePool2", max, "DV(0xC4,0x2)");
     if Tag == 0 || NumberOfBytes == 0 || w.allocation_fails() {
         return core::ptr::null_mut();
     }
-    let fill = if Flags & POOL_FLAG_UNINITIALIZED == 0 { 0 } else { 0xA5 };
+    let fill = if Flags & POOL_FLAG_UNINITIALIZED == 0 {
+        0
+    } else {
+        0xA5
+    };
     w.count(|counters| {
         counters.pool_allocations += 1;
         counters.pool_bytes += NumberOfBytes;
@@ -44,7 +56,10 @@ pub unsafe extern "C" fn ExFreePoolWithTag(P: PVOID, Tag: ULONG) {
         && Tag != 0
         && tag != Tag
     {
-        fail("BAD_POOL_CALLER(0xC2,0xA)", format!("a block with tag {tag:#x} is freed with {Tag:#x}"));
+        fail(
+            "BAD_POOL_CALLER(0xC2,0xA)",
+            format!("a block with tag {tag:#x} is freed with {Tag:#x}"),
+        );
     }
     w.count(|counters| counters.pool_frees += 1);
     pool::free_bytes(w, P.cast());

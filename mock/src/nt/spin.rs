@@ -39,11 +39,17 @@ pub unsafe extern "C" fn KeAcquireSpinLockRaiseToDpc(SpinLock: PKSPIN_LOCK) -> K
 pub unsafe extern "C" fn KeReleaseSpinLock(SpinLock: PKSPIN_LOCK, NewIrql: KIRQL) {
     let w = call();
     if w.engine.irql() != 2 {
-        fail("DV(0xC4,0x32)", format!("KeReleaseSpinLock at IRQL {}", w.engine.irql()));
+        fail(
+            "DV(0xC4,0x32)",
+            format!("KeReleaseSpinLock at IRQL {}", w.engine.irql()),
+        );
     }
     release(w, SpinLock);
     if NewIrql > 2 {
-        fail("DV(0xC4,0x31)", format!("KeReleaseSpinLock to IRQL {NewIrql}"));
+        fail(
+            "DV(0xC4,0x31)",
+            format!("KeReleaseSpinLock to IRQL {NewIrql}"),
+        );
     }
     w.engine.set_irql(w, NewIrql);
     done(w);
@@ -56,7 +62,10 @@ pub unsafe extern "C" fn KeReleaseSpinLock(SpinLock: PKSPIN_LOCK, NewIrql: KIRQL
 pub unsafe extern "C" fn KeAcquireSpinLockAtDpcLevel(SpinLock: PKSPIN_LOCK) {
     let w = call();
     if w.engine.irql() < 2 {
-        fail("DV(0xC4,0x40)", format!("KeAcquireSpinLockAtDpcLevel at IRQL {}", w.engine.irql()));
+        fail(
+            "DV(0xC4,0x40)",
+            format!("KeAcquireSpinLockAtDpcLevel at IRQL {}", w.engine.irql()),
+        );
     }
     acquire(w, SpinLock);
 }
@@ -68,7 +77,10 @@ pub unsafe extern "C" fn KeAcquireSpinLockAtDpcLevel(SpinLock: PKSPIN_LOCK) {
 pub unsafe extern "C" fn KeReleaseSpinLockFromDpcLevel(SpinLock: PKSPIN_LOCK) {
     let w = call();
     if w.engine.irql() < 2 {
-        fail("DV(0xC4,0x41)", format!("KeReleaseSpinLockFromDpcLevel at IRQL {}", w.engine.irql()));
+        fail(
+            "DV(0xC4,0x41)",
+            format!("KeReleaseSpinLockFromDpcLevel at IRQL {}", w.engine.irql()),
+        );
     }
     release(w, SpinLock);
     done(w);
@@ -88,9 +100,10 @@ fn acquire(w: &World, lock: PKSPIN_LOCK) {
     loop {
         match word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => break,
-            Err(owner) if owner == me => {
-                fail("DV(0xC4,0x1000)", "a spin lock is acquired on the CPU that holds it".to_owned())
-            }
+            Err(owner) if owner == me => fail(
+                "DV(0xC4,0x1000)",
+                "a spin lock is acquired on the CPU that holds it".to_owned(),
+            ),
             Err(_) => w.engine.spin(w),
         }
     }
@@ -99,7 +112,13 @@ fn acquire(w: &World, lock: PKSPIN_LOCK) {
 
 fn release(w: &World, lock: PKSPIN_LOCK) {
     let me = u64::from(w.engine.cpu()) + 1;
-    if word(w, lock).compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed).is_err() {
-        fail("DV(0xC4,0x1007)", "a spin lock is released by a CPU that does not hold it".to_owned());
+    if word(w, lock)
+        .compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed)
+        .is_err()
+    {
+        fail(
+            "DV(0xC4,0x1007)",
+            "a spin lock is released by a CPU that does not hold it".to_owned(),
+        );
     }
 }

@@ -169,7 +169,10 @@ impl NtState {
         self.threads.push(Thread {
             name,
             kind,
-            object: Box::new(ThreadObject { magic: THREAD_MAGIC, id }),
+            object: Box::new(ThreadObject {
+                magic: THREAD_MAGIC,
+                id,
+            }),
             references: 1,
             finished: false,
             affinity,
@@ -196,7 +199,10 @@ impl NtState {
 
     /// Who waits for what, a line per blocked thread.
     pub(crate) fn who_waits(&self) -> Vec<String> {
-        self.threads.iter().filter_map(|thread| self.waiting_line(thread)).collect()
+        self.threads
+            .iter()
+            .filter_map(|thread| self.waiting_line(thread))
+            .collect()
     }
 
     fn waiting_line(&self, thread: &Thread) -> Option<String> {
@@ -210,7 +216,11 @@ impl NtState {
             Waiting::DpcFlush => "queued DPCs (KeFlushQueuedDpcs)".to_owned(),
             Waiting::Settle => "the world to settle".to_owned(),
         };
-        let note = thread.wait_note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+        let note = thread
+            .wait_note
+            .as_ref()
+            .map(|note| format!(" ({note})"))
+            .unwrap_or_default();
         Some(format!("{} waits for {what}{note}", thread.name))
     }
 }

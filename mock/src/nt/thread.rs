@@ -2,8 +2,8 @@
 
 use crate::abi::{
     ACCESS_MASK, HANDLE, KPRIORITY, KPROCESSOR_MODE, NTSTATUS, PHANDLE, PKSTART_ROUTINE, PKTHREAD,
-    POBJECT_ATTRIBUTES, POBJECT_TYPE, PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
-    STATUS_SUCCESS, ULONG,
+    POBJECT_ATTRIBUTES, POBJECT_TYPE, PVOID, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_INVALID_PARAMETER, STATUS_SUCCESS, ULONG,
 };
 use crate::engine::{Entry, ThreadId};
 use crate::nt::check::{call, ceiling, done};
@@ -35,11 +35,18 @@ pub unsafe extern "C" fn PsCreateSystemThread(
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     let context = StartContext.expose_provenance();
-    let number = w.nt.with(|nt| nt.threads.iter().filter(|t| t.kind == Kind::Driver).count());
-    let id = create(w, format!("driver thread {number}"), Kind::Driver, None, Box::new(move || {
-        // SAFETY: the creator promises that the routine may be called with this context.
-        unsafe { routine(core::ptr::with_exposed_provenance_mut(context)) };
-    }));
+    let number =
+        w.nt.with(|nt| nt.threads.iter().filter(|t| t.kind == Kind::Driver).count());
+    let id = create(
+        w,
+        format!("driver thread {number}"),
+        Kind::Driver,
+        None,
+        Box::new(move || {
+            // SAFETY: the creator promises that the routine may be called with this context.
+            unsafe { routine(core::ptr::with_exposed_provenance_mut(context)) };
+        }),
+    );
     w.count(|counters| counters.threads += 1);
     let handle = w.nt.with(|nt| {
         nt.handles.push(Some(id));
@@ -79,7 +86,10 @@ pub unsafe extern "C" fn KeGetCurrentThread() -> PKTHREAD {
 pub unsafe extern "C" fn KeSetPriorityThread(Thread: PKTHREAD, Priority: KPRIORITY) -> KPRIORITY {
     let w = call();
     let Some(id) = thread_of_object(w, Thread.cast()) else {
-        fail("OBJECT_TYPE_INVALID(0x189)", "KeSetPriorityThread on no thread object".to_owned());
+        fail(
+            "OBJECT_TYPE_INVALID(0x189)",
+            "KeSetPriorityThread on no thread object".to_owned(),
+        );
     };
     w.nt.with(|nt| core::mem::replace(&mut nt.threads[id].priority, Priority))
 }
@@ -118,14 +128,20 @@ const STATUS_INVALID_HANDLE: NTSTATUS = 0xC000_0008_u32 as i32;
 pub unsafe extern "C" fn ObfDereferenceObject(Object: PVOID) -> i64 {
     let w = call();
     let Some(id) = thread_of_object(w, Object) else {
-        fail("REFERENCE_BY_POINTER(0x18)", "ObfDereferenceObject on no object".to_owned());
+        fail(
+            "REFERENCE_BY_POINTER(0x18)",
+            "ObfDereferenceObject on no object".to_owned(),
+        );
     };
     let left = w.nt.with(|nt| {
         nt.threads[id].references -= 1;
         nt.threads[id].references
     });
     if left < 0 {
-        fail("REFERENCE_BY_POINTER(0x18)", "a thread object is dereferenced too often".to_owned());
+        fail(
+            "REFERENCE_BY_POINTER(0x18)",
+            "a thread object is dereferenced too often".to_owned(),
+        );
     }
     left
 }
@@ -170,7 +186,10 @@ pub unsafe extern "C" fn KeLeaveCriticalRegion() {
         held
     });
     if !left {
-        fail("DV(0xC4,0x40003)", "a critical region is left that was not entered".to_owned());
+        fail(
+            "DV(0xC4,0x40003)",
+            "a critical region is left that was not entered".to_owned(),
+        );
     }
 }
 
@@ -200,7 +219,10 @@ fn ended(w: &World) {
     let irql = w.engine.irql();
     let me = w.engine.thread();
     if irql != 0 {
-        fail("IRQL_UNEXPECTED_VALUE(0xC8)", format!("a thread ends at IRQL {irql}"));
+        fail(
+            "IRQL_UNEXPECTED_VALUE(0xC8)",
+            format!("a thread ends at IRQL {irql}"),
+        );
     }
     let critical = w.nt.with(|nt| {
         let thread = &mut nt.threads[me];
@@ -212,7 +234,10 @@ fn ended(w: &World) {
     });
     w.trace_event("thread ends", me as u64, 0);
     if critical != 0 {
-        fail("KERNEL_APC_PENDING_DURING_EXIT(0x20)", "a thread ends in a critical region".to_owned());
+        fail(
+            "KERNEL_APC_PENDING_DURING_EXIT(0x20)",
+            "a thread ends in a critical region".to_owned(),
+        );
     }
 }
 
@@ -226,7 +251,9 @@ pub(crate) fn thread_of_object(w: &World, object: PVOID) -> Option<ThreadId> {
     w.nt.with(|nt| {
         nt.threads
             .iter()
-            .find(|thread| core::ptr::from_ref::<ThreadObject>(&thread.object).addr() == object.addr())
+            .find(|thread| {
+                core::ptr::from_ref::<ThreadObject>(&thread.object).addr() == object.addr()
+            })
             .filter(|thread| thread.object.magic == THREAD_MAGIC)
             .map(|thread| thread.object.id)
     })

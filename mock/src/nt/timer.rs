@@ -90,7 +90,10 @@ impl Timers {
 
     fn remove(&mut self, key: (u64, u64)) {
         let place = self.queue.partition_point(|other| other.key > key);
-        assert!(self.queue[place].key == key, "kmdf-mock: an armed timer is not in the queue");
+        assert!(
+            self.queue[place].key == key,
+            "kmdf-mock: an armed timer is not in the queue"
+        );
         self.queue.remove(place);
     }
 }
@@ -203,7 +206,12 @@ pub unsafe extern "C" fn ExDeleteTimer(
 ) -> BOOLEAN {
     let w = call();
     let _ = Parameters;
-    ceiling(w, "ExDeleteTimer", if Wait != 0 { 1 } else { 2 }, "DV(0xC4,0x20003)");
+    ceiling(
+        w,
+        "ExDeleteTimer",
+        if Wait != 0 { 1 } else { 2 },
+        "DV(0xC4,0x20003)",
+    );
     check(w, Timer, "ExDeleteTimer");
     let cancelled = Cancel != 0 && cancel(w, Timer);
     if Wait != 0 {
@@ -254,19 +262,27 @@ fn check(w: &World, timer: PEX_TIMER, what: &str) {
     pool::touch(w, timer.addr(), what);
     // SAFETY: the caller promises an allocated timer.
     if unsafe { (*timer).magic } != MAGIC {
-        fail("TIMER_OR_DPC_INVALID(0xC7,0)", format!("{what} on no timer"));
+        fail(
+            "TIMER_OR_DPC_INVALID(0xC7,0)",
+            format!("{what} on no timer"),
+        );
     }
 }
 
 /// The interrupt time that a due time means, counted from `from` if it is relative.
 pub(crate) fn interrupt_time_of(w: &World, due: i64, from: u64) -> u64 {
     let _ = w;
-    if due < 0 { from.saturating_add(due.unsigned_abs()) } else { due.saturating_sub(BOOT_TIME).max(0) as u64 }
+    if due < 0 {
+        from.saturating_add(due.unsigned_abs())
+    } else {
+        due.saturating_sub(BOOT_TIME).max(0) as u64
+    }
 }
 
 /// The first tick at or after an interrupt time.
 pub(crate) fn tick_at_or_after(w: &World, time: u64) -> u64 {
-    time.div_ceil(u64::from(w.config.tick)).saturating_mul(u64::from(w.config.tick))
+    time.div_ceil(u64::from(w.config.tick))
+        .saturating_mul(u64::from(w.config.tick))
 }
 
 /// The tick on which a standard timer expires. A relative time counts from the *last* tick, therefore it can
@@ -276,12 +292,17 @@ fn expiry_tick(w: &World, due: i64) -> u64 {
     let tick = u64::from(w.config.tick);
     let now = w.engine.now();
     if due >= 0 {
-        return tick_at_or_after(w, interrupt_time_of(w, due, now)).max(w.engine.last_tick() + tick);
+        return tick_at_or_after(w, interrupt_time_of(w, due, now))
+            .max(w.engine.last_tick() + tick);
     }
     let asked = due.unsigned_abs();
     let first = tick_at_or_after(w, w.engine.last_tick().saturating_add(asked));
     let late_is_possible = first + tick <= now.saturating_add(asked).saturating_add(tick);
-    if late_is_possible && w.sim && w.engine.choose(4) == 0 { first + tick } else { first }
+    if late_is_possible && w.sim && w.engine.choose(4) == 0 {
+        first + tick
+    } else {
+        first
+    }
 }
 
 /// When a wait with a timeout ends: as a timer would, and never before the last tick.
@@ -295,7 +316,9 @@ pub(crate) fn clock(w: &World, now: u64, tick: bool) {
     let drains = w.nt.with(|nt| {
         let mut drains = 0_u64;
         while nt.timers.next().is_some_and(|due| due <= now) {
-            let Some(entry) = nt.timers.queue.pop() else { break };
+            let Some(entry) = nt.timers.queue.pop() else {
+                break;
+            };
             expire(w, nt, entry, now, &mut drains);
         }
         if tick {
@@ -314,21 +337,30 @@ pub(crate) fn clock(w: &World, now: u64, tick: bool) {
 
 fn expire(w: &World, nt: &mut NtState, entry: Entry, now: u64, drains: &mut u64) {
     // The CPU that armed the timer, mostly (D-33).
-    let cpu = if w.engine.choose(4) == 0 { w.engine.choose(nt.active) } else { entry.cpu };
+    let cpu = if w.engine.choose(4) == 0 {
+        w.engine.choose(nt.active)
+    } else {
+        entry.cpu
+    };
     let sequence = nt.next_sequence();
     // SAFETY: an armed timer is allocated; the lock of the world is held.
     let timer = unsafe { &mut *entry.timer };
     timer.armed = None;
     timer.expiries += 1;
-    if timer.period > 0 {
+    if let Some(passed) = now.saturating_sub(timer.due).checked_div(timer.period) {
         // Counted from the last due time, so that nothing drifts; at most one expiry per tick (T-28).
-        let passed = now.saturating_sub(timer.due) / timer.period;
         timer.due += (passed + 1) * timer.period;
-        let due =
-            if timer.high_resolution { timer.due } else { tick_at_or_after(w, timer.due) };
+        let due = if timer.high_resolution {
+            timer.due
+        } else {
+            tick_at_or_after(w, timer.due)
+        };
         arm(nt, entry.timer, due, entry.cpu);
     }
-    nt.cpus[cpu as usize].expired.push_back(Expired { sequence, timer: entry.timer });
+    nt.cpus[cpu as usize].expired.push_back(Expired {
+        sequence,
+        timer: entry.timer,
+    });
     *drains |= 1 << cpu;
 }
 

@@ -37,7 +37,9 @@ pub unsafe extern "C" fn KeWaitForSingleObject(
             let event: PRKEVENT = Object.cast();
             event::check(w, event, "KeWaitForSingleObject");
             let name = w.nt.with(|nt| nt.event_name(event.addr()));
-            wait(w, Object.addr(), Waiting::Event(name), timeout, |nt| event::try_acquire(nt, event))
+            wait(w, Object.addr(), Waiting::Event(name), timeout, |nt| {
+                event::try_acquire(nt, event)
+            })
         }
     };
     done(w);
@@ -57,7 +59,11 @@ pub unsafe extern "C" fn KeDelayExecutionThread(
     let _ = (WaitMode, Alertable);
     // SAFETY: the caller promises a readable time.
     let time = unsafe { (*Interval).QuadPart };
-    check_irql(w, "KeDelayExecutionThread", Some(if time == 0 { -1 } else { time }));
+    check_irql(
+        w,
+        "KeDelayExecutionThread",
+        Some(if time == 0 { -1 } else { time }),
+    );
     let until = timer::tick_at_or_after(w, timer::interrupt_time_of(w, time, w.engine.now()));
     if time != 0 {
         sleep_until(w, until);
@@ -85,9 +91,15 @@ pub(crate) fn check_irql(w: &World, name: &str, timeout: Option<i64>) {
         return;
     }
     if in_dpc(w) {
-        fail("ATTEMPTED_SWITCH_FROM_DPC(0xB8)", format!("{name} in a DPC at IRQL {irql}"));
+        fail(
+            "ATTEMPTED_SWITCH_FROM_DPC(0xB8)",
+            format!("{name} in a DPC at IRQL {irql}"),
+        );
     }
-    fail("DV(0xC4,0x3B)", format!("{name} that may block, at IRQL {irql}"));
+    fail(
+        "DV(0xC4,0x3B)",
+        format!("{name} that may block, at IRQL {irql}"),
+    );
 }
 
 /// Waits until `ready` says yes or somebody releases this thread from `object`.
@@ -99,7 +111,9 @@ pub(crate) fn wait(
     mut ready: impl FnMut(&mut NtState) -> bool,
 ) -> NTSTATUS {
     let me = w.engine.thread();
-    let until = timeout.filter(|&time| time != 0).map(|time| timer::wait_until(w, time));
+    let until = timeout
+        .filter(|&time| time != 0)
+        .map(|time| timer::wait_until(w, time));
     let done = w.nt.with(|nt| {
         if ready(nt) {
             return Some(STATUS_SUCCESS);
@@ -122,7 +136,10 @@ pub(crate) fn wait(
         w.engine.block(w, until);
         let late = until.is_some_and(|until| w.engine.now() >= until);
         let status = w.nt.with(|nt| {
-            let status = nt.threads[me].wait_status.take().or(late.then_some(STATUS_TIMEOUT))?;
+            let status = nt.threads[me]
+                .wait_status
+                .take()
+                .or(late.then_some(STATUS_TIMEOUT))?;
             nt.waits.retain(|block| block.thread != me);
             nt.threads[me].waiting = None;
             Some(status)
@@ -149,7 +166,8 @@ pub(crate) fn release_one(w: &World, nt: &mut NtState, object: usize) -> bool {
 pub(crate) fn waiting_for<R>(note: &str, f: impl FnOnce() -> R) -> R {
     let w = current();
     let me = w.engine.thread();
-    let before = w.nt.with(|nt| nt.threads[me].wait_note.replace(Arc::from(note)));
+    let before =
+        w.nt.with(|nt| nt.threads[me].wait_note.replace(Arc::from(note)));
     let result = f();
     w.nt.with(|nt| nt.threads[me].wait_note = before);
     result

@@ -55,7 +55,13 @@ impl WorkQueues {
     /// Queues served by at most `limit` threads.
     pub(crate) fn new(limit: u32) -> Self {
         assert!(limit > 0, "there is at least one system worker thread");
-        Self { limit, threads: 0, idle: Vec::new(), queues: Default::default(), allocated: 0 }
+        Self {
+            limit,
+            threads: 0,
+            idle: Vec::new(),
+            queues: Default::default(),
+            allocated: 0,
+        }
     }
 
     /// Items that wait for a worker thread.
@@ -69,7 +75,10 @@ impl WorkQueues {
     }
 
     fn take(&mut self) -> Option<PIO_WORKITEM> {
-        [2, 0, 1].into_iter().find_map(|queue| self.queues[queue].pop_front()).map(|item| item.0)
+        [2, 0, 1]
+            .into_iter()
+            .find_map(|queue| self.queues[queue].pop_front())
+            .map(|item| item.0)
     }
 }
 
@@ -125,7 +134,10 @@ pub unsafe extern "C" fn IoQueueWorkItem(
         false
     });
     if twice {
-        fail("WORKER_INVALID(0xE4,1)", "a work item is queued while it is queued".to_owned());
+        fail(
+            "WORKER_INVALID(0xE4,1)",
+            "a work item is queued while it is queued".to_owned(),
+        );
     }
     w.trace_event("IoQueueWorkItem", 0, 0);
     wake_worker(w);
@@ -141,7 +153,10 @@ pub unsafe extern "C" fn IoFreeWorkItem(IoWorkItem: PIO_WORKITEM) {
     check(w, IoWorkItem, "IoFreeWorkItem");
     // SAFETY: `check` found an allocated item.
     if w.nt.with(|_| unsafe { (*IoWorkItem).queued }) {
-        fail("WORKER_INVALID(0xE4,0)", "a queued work item is freed".to_owned());
+        fail(
+            "WORKER_INVALID(0xE4,0)",
+            "a queued work item is freed".to_owned(),
+        );
     }
     // SAFETY: the caller promises that nobody uses the item any more.
     unsafe { (*IoWorkItem).magic = 0 };
@@ -172,7 +187,13 @@ fn wake_worker(w: &World) {
         })
     });
     if let Some(number) = grow {
-        thread::create(w, format!("worker {number}"), Kind::Worker, None, Box::new(worker));
+        thread::create(
+            w,
+            format!("worker {number}"),
+            Kind::Worker,
+            None,
+            Box::new(worker),
+        );
     }
 }
 
@@ -231,12 +252,21 @@ fn check_return(w: &World, me: ThreadId) {
         (thread.critical, thread.user_affinity.is_some())
     });
     if irql != 0 {
-        fail("IRQL_UNEXPECTED_VALUE(0xC8)", "a worker routine returned at APC_LEVEL".to_owned());
+        fail(
+            "IRQL_UNEXPECTED_VALUE(0xC8)",
+            "a worker routine returned at APC_LEVEL".to_owned(),
+        );
     }
     if critical != 0 {
-        fail("APC_INDEX_MISMATCH(0x1)", "a worker routine returned in a critical region".to_owned());
+        fail(
+            "APC_INDEX_MISMATCH(0x1)",
+            "a worker routine returned in a critical region".to_owned(),
+        );
     }
     if bound {
-        fail("SIM_AFFINITY_LEAK", "a worker routine returned with its thread bound to CPUs".to_owned());
+        fail(
+            "SIM_AFFINITY_LEAK",
+            "a worker routine returned with its thread bound to CPUs".to_owned(),
+        );
     }
 }

@@ -35,7 +35,9 @@ impl SpinLock {
 
     /// Takes the lock if it is free.
     pub fn try_lock(&self) -> bool {
-        self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Frees the lock.

@@ -63,7 +63,10 @@ impl Config {
 
     /// Active and maximum processor count made consistent.
     pub(crate) fn checked(mut self) -> Self {
-        assert!(self.cpus >= 1 && self.cpus <= CPU_LIMIT, "a world has 1 to {CPU_LIMIT} CPUs");
+        assert!(
+            self.cpus >= 1 && self.cpus <= CPU_LIMIT,
+            "a world has 1 to {CPU_LIMIT} CPUs"
+        );
         self.max_cpus = self.max_cpus.max(self.cpus);
         assert!(self.tick > 0, "a tick takes time");
         self

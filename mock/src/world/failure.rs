@@ -21,9 +21,18 @@ pub struct Failure {
 impl Failure {
     /// A failure of `w` as it is now.
     pub(crate) fn new(w: &World, code: &str, message: String, notes: Vec<String>) -> Self {
-        let names: Vec<String> =
-            w.nt.with(|nt| nt.threads.iter().map(|thread| thread.name.clone()).collect());
-        let name = |id: usize| names.get(id).cloned().unwrap_or_else(|| format!("thread {id}"));
+        let names: Vec<String> = w.nt.with(|nt| {
+            nt.threads
+                .iter()
+                .map(|thread| thread.name.clone())
+                .collect()
+        });
+        let name = |id: usize| {
+            names
+                .get(id)
+                .cloned()
+                .unwrap_or_else(|| format!("thread {id}"))
+        };
         Self {
             code: code.to_owned(),
             message,
@@ -98,7 +107,10 @@ pub(crate) fn record(w: &World, code: &str, message: String, notes: Vec<String>)
 pub fn assertion_failed(message: String) -> ! {
     if try_current().is_some() {
         let place = std::panic::Location::caller();
-        fail("ASSERT", format!("{message} ({}:{})", place.file(), place.line()))
+        fail(
+            "ASSERT",
+            format!("{message} ({}:{})", place.file(), place.line()),
+        )
     }
     panic!("{message}")
 }

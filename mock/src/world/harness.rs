@@ -10,7 +10,10 @@ use crate::world::state::{World, current, try_current};
 /// # Panics
 /// Outside a world, or if there is no such CPU.
 pub fn run_on_cpu<R>(cpu: u32, f: impl FnOnce() -> R) -> R {
-    let mut wanted = GROUP_AFFINITY { Mask: 1 << cpu, ..Default::default() };
+    let mut wanted = GROUP_AFFINITY {
+        Mask: 1 << cpu,
+        ..Default::default()
+    };
     let mut before = GROUP_AFFINITY::default();
     // SAFETY: both structures are valid for the calls.
     unsafe { nt::KeSetSystemGroupAffinityThread(&raw mut wanted, &raw mut before) };
@@ -113,10 +116,12 @@ impl World {
 
     /// Counts a verifier break under a stable name.
     pub(crate) fn add_break(&self, name: &str) {
-        self.breaks.with(|breaks| match breaks.iter_mut().find(|(other, _)| other == name) {
-            Some((_, count)) => *count += 1,
-            None => breaks.push((name.to_owned(), 1)),
-        });
+        self.breaks.with(
+            |breaks| match breaks.iter_mut().find(|(other, _)| other == name) {
+                Some((_, count)) => *count += 1,
+                None => breaks.push((name.to_owned(), 1)),
+            },
+        );
     }
 
     /// Whether this allocation is one that the world was told to fail: the n-th and every later one (V-1).
@@ -124,7 +129,10 @@ impl World {
         let Some(first) = self.config.fail_allocation else {
             return false;
         };
-        self.allocations.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1 >= first
+        self.allocations
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+            + 1
+            >= first
     }
 
     /// Adds an event to the trace of a simulated world.

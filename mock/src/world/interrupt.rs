@@ -17,7 +17,9 @@ impl Interrupt {
     /// # Panics
     /// Outside a world, or if `irql` is not a device IRQL.
     pub fn connect(name: &str, irql: u8, isr: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { line: interrupt::connect(current(), name, irql, Arc::new(isr)) }
+        Self {
+            line: interrupt::connect(current(), name, irql, Arc::new(isr)),
+        }
     }
 
     /// Asserts the line on `cpu`; any context. It is delivered when that CPU's IRQL is below the line's.

@@ -68,7 +68,11 @@ impl Arena {
     /// An empty arena.
     pub(crate) fn take() -> Self {
         let base = SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(reserve);
-        Self { base, used: 0, blocks: Vec::new() }
+        Self {
+            base,
+            used: 0,
+            blocks: Vec::new(),
+        }
     }
 
     /// Makes the whole arena inaccessible again and keeps its address space for another world.
@@ -84,7 +88,9 @@ impl Arena {
 
     /// The block on whose pages `address` is.
     fn block_at(&self, address: usize) -> Option<usize> {
-        let place = self.blocks.partition_point(|block| block.pages.end <= address);
+        let place = self
+            .blocks
+            .partition_point(|block| block.pages.end <= address);
         (place < self.blocks.len() && self.blocks[place].pages.contains(&address)).then_some(place)
     }
 
@@ -93,7 +99,10 @@ impl Arena {
         let size = size.max(1);
         let bytes = size.next_multiple_of(PAGE);
         let first = self.base + self.used;
-        assert!(self.used + bytes + PAGE <= ARENA, "kmdf-mock: the tracked memory of a world is used up");
+        assert!(
+            self.used + bytes + PAGE <= ARENA,
+            "kmdf-mock: the tracked memory of a world is used up"
+        );
         self.used += bytes + PAGE;
         // SAFETY: the range lies inside the reservation, and no block has used it in this world.
         let made = unsafe {
@@ -103,14 +112,23 @@ impl Arena {
                 libc::PROT_READ | libc::PROT_WRITE,
             )
         };
-        assert!(made == 0, "kmdf-mock: too many tracked blocks are alive at once");
+        assert!(
+            made == 0,
+            "kmdf-mock: too many tracked blocks are alive at once"
+        );
         let start = (first + bytes - size) / align * align;
         let pointer: *mut u8 = std::ptr::with_exposed_provenance_mut(start);
         if fill != 0 {
             // SAFETY: the block was made accessible above and nobody else knows it yet.
             unsafe { pointer.write_bytes(fill, size) };
         }
-        self.blocks.push(Block { start, size, pages: first..first + bytes, name, freed: false });
+        self.blocks.push(Block {
+            start,
+            size,
+            pages: first..first + bytes,
+            name,
+            freed: false,
+        });
         pointer
     }
 }
@@ -127,7 +145,10 @@ fn reserve() -> usize {
             0,
         )
     };
-    assert!(base != libc::MAP_FAILED, "kmdf-mock: no address space for tracked memory");
+    assert!(
+        base != libc::MAP_FAILED,
+        "kmdf-mock: no address space for tracked memory"
+    );
     base.expose_provenance()
 }
 
@@ -147,7 +168,10 @@ fn hide(start: usize, bytes: usize) {
             0,
         )
     };
-    assert!(hidden != libc::MAP_FAILED, "kmdf-mock: tracked memory cannot be hidden");
+    assert!(
+        hidden != libc::MAP_FAILED,
+        "kmdf-mock: tracked memory cannot be hidden"
+    );
 }
 
 /// A tracked block that holds `value`.
@@ -194,10 +218,13 @@ pub(crate) fn free_bytes(w: &World, pointer: *mut u8) {
     let address = pointer.addr();
     let found = w.arena.with(|arena| {
         let block = &arena.blocks[arena.block_at(address)?];
-        (block.start == address).then(|| (block.start, block.size, block.name, block.freed))
+        (block.start == address).then_some((block.start, block.size, block.name, block.freed))
     });
     let Some((start, size, name, freed)) = found else {
-        fail("BAD_POOL_CALLER(0xC2,7)", "memory is freed that is no pool block".to_owned());
+        fail(
+            "BAD_POOL_CALLER(0xC2,7)",
+            "memory is freed that is no pool block".to_owned(),
+        );
     };
     if freed {
         fail("BAD_POOL_CALLER(0xC2,7)", format!("{name} is freed twice"));
@@ -206,7 +233,9 @@ pub(crate) fn free_bytes(w: &World, pointer: *mut u8) {
     crate::nt::dpc::check_freed(w, start..start + size, &name);
     crate::nt::wait::check_freed(w, start..start + size, &name);
     w.arena.with(|arena| {
-        let place = arena.block_at(address).expect("the block was there a moment ago");
+        let place = arena
+            .block_at(address)
+            .expect("the block was there a moment ago");
         let block = &mut arena.blocks[place];
         block.freed = true;
         hide(block.pages.start, block.pages.len());
@@ -216,7 +245,11 @@ pub(crate) fn free_bytes(w: &World, pointer: *mut u8) {
 
 /// The name of the block at `address`.
 pub(crate) fn name_at(w: &World, address: usize) -> Name {
-    let name = w.arena.with(|arena| arena.block_at(address).map(|place| arena.blocks[place].name));
+    let name = w.arena.with(|arena| {
+        arena
+            .block_at(address)
+            .map(|place| arena.blocks[place].name)
+    });
     name.unwrap_or(Name::Text("memory outside the pool"))
 }
 

@@ -31,7 +31,9 @@ pub struct Traced<R> {
 impl Sim {
     /// A world with 4 CPUs, a tick of 15.625 ms, 16 system worker threads and a strict verifier.
     pub fn new(seed: u64) -> Self {
-        Self { config: Config::new(Some(seed)) }
+        Self {
+            config: Config::new(Some(seed)),
+        }
     }
 
     /// Active CPUs.
@@ -97,7 +99,10 @@ impl Sim {
     ///
     /// # Panics
     /// Inside another world.
-    pub fn run<R: Send + 'static>(self, f: impl FnOnce() -> R + Send + 'static) -> Result<R, Failure> {
+    pub fn run<R: Send + 'static>(
+        self,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Failure> {
         self.execute(f).result
     }
 
@@ -122,16 +127,28 @@ impl Sim {
         let guard = enter(w);
         let slot = Arc::new(Mutex::new(None));
         let result = Arc::clone(&slot);
-        let main = nt::thread::create(w, "main".to_owned(), Kind::Harness, None, Box::new(move || {
-            let value = f();
-            *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-        }));
+        let main = nt::thread::create(
+            w,
+            "main".to_owned(),
+            Kind::Harness,
+            None,
+            Box::new(move || {
+                let value = f();
+                *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            }),
+        );
         let engine = sim::sim_of(w);
         engine.run(w, main);
         let traced = Traced {
             result: outcome(w, &slot),
             trace: w.trace.with(|trace| {
-                trace.lines(|id| w.nt.with(|nt| nt.threads.get(id).map_or_else(String::new, |t| t.name.clone())))
+                trace.lines(|id| {
+                    w.nt.with(|nt| {
+                        nt.threads
+                            .get(id)
+                            .map_or_else(String::new, |t| t.name.clone())
+                    })
+                })
             }),
             fingerprint: w.trace.with(|trace| trace.fingerprint()),
             steps: engine.steps(),

@@ -55,7 +55,9 @@ unsafe impl Sync for World {}
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,28 +88,39 @@ impl World {
     pub(crate) fn extension<T: Default + Any + Send + Sync>(&self) -> &T {
         let id = TypeId::of::<T>();
         let found = self.extensions.with(|list| {
-            list.iter().find(|(other, _)| *other == id).map(|&(_, value)| value)
+            list.iter()
+                .find(|(other, _)| *other == id)
+                .map(|&(_, value)| value)
         });
         let value = found.unwrap_or_else(|| {
             let made: Box<dyn Any + Send + Sync> = Box::new(T::default());
-            self.extensions.with(|list| match list.iter().find(|(other, _)| *other == id) {
-                Some(&(_, value)) => value,
-                None => {
-                    let value: *const (dyn Any + Send + Sync) = Box::into_raw(made);
-                    list.push((id, value));
-                    value
-                }
-            })
+            self.extensions
+                .with(|list| match list.iter().find(|(other, _)| *other == id) {
+                    Some(&(_, value)) => value,
+                    None => {
+                        let value: *const (dyn Any + Send + Sync) = Box::into_raw(made);
+                        list.push((id, value));
+                        value
+                    }
+                })
         });
         // SAFETY: the box is owned by `extensions` and freed only when the world is dropped.
         let value = unsafe { &*value };
-        value.downcast_ref().expect("an extension is stored under its own type")
+        value
+            .downcast_ref()
+            .expect("an extension is stored under its own type")
     }
 
     /// The value that the static at `address` has in this world; `make` returns an owned box.
-    pub(crate) fn image_static(&self, address: usize, make: impl FnOnce() -> *const ()) -> *const () {
+    pub(crate) fn image_static(
+        &self,
+        address: usize,
+        make: impl FnOnce() -> *const (),
+    ) -> *const () {
         let find = |list: &mut Vec<(usize, *const ())>| {
-            list.iter().find(|(other, _)| *other == address).map(|&(_, value)| value)
+            list.iter()
+                .find(|(other, _)| *other == address)
+                .map(|&(_, value)| value)
         };
         if let Some(value) = self.statics.with(find) {
             return value;
@@ -139,7 +152,9 @@ thread_local! {
 
 /// Makes `w` the world of this OS thread until the guard is dropped.
 pub(crate) fn enter(w: &'static World) -> Entered {
-    Entered { before: CURRENT.replace(w) }
+    Entered {
+        before: CURRENT.replace(w),
+    }
 }
 
 /// Restores the world that the OS thread was in before.

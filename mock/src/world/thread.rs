@@ -71,7 +71,10 @@ unsafe impl Sync for Event {}
 
 impl Gate {
     /// A closed gate.
-    #[expect(clippy::new_without_default, reason = "a gate belongs to the world it is made in")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a gate belongs to the world it is made in"
+    )]
     pub fn new() -> Self {
         let event = Arc::new(Event(UnsafeCell::new(KEVENT::default())));
         // SAFETY: the event is inside its `Arc`, which does not move.

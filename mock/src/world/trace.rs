@@ -49,11 +49,31 @@ impl Trace {
     /// Adds an event to the fingerprint, and to the whole trace, but not to reports.
     pub(crate) fn count_in(&mut self, place: Place, what: &'static str, a: u64, b: u64) -> Event {
         let (step, cpu, irql, thread) = place;
-        let event = Event { step, cpu, irql, thread, what, a, b };
-        let name = what.bytes().fold(0, |sum: u64, byte| (sum << 5) ^ (sum >> 59) ^ u64::from(byte));
-        let words = [step, u64::from(cpu), u64::from(irql), thread as u64, name, a, b];
+        let event = Event {
+            step,
+            cpu,
+            irql,
+            thread,
+            what,
+            a,
+            b,
+        };
+        let name = what.bytes().fold(0, |sum: u64, byte| {
+            (sum << 5) ^ (sum >> 59) ^ u64::from(byte)
+        });
+        let words = [
+            step,
+            u64::from(cpu),
+            u64::from(irql),
+            thread as u64,
+            name,
+            a,
+            b,
+        ];
         for word in words {
-            self.hash = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(17);
+            self.hash = (self.hash ^ word)
+                .wrapping_mul(0x0000_0100_0000_01B3)
+                .rotate_left(17);
         }
         if let Some(all) = &mut self.all {
             all.push(event);
@@ -76,11 +96,26 @@ impl Trace {
 
     /// Every event as text, if the world keeps them.
     pub(crate) fn lines(&self, name: impl Fn(usize) -> String) -> Vec<String> {
-        self.all.iter().flatten().map(|event| line(event, &name)).collect()
+        self.all
+            .iter()
+            .flatten()
+            .map(|event| line(event, &name))
+            .collect()
     }
 }
 
 fn line(event: &Event, name: &impl Fn(usize) -> String) -> String {
-    let Event { step, cpu, irql, thread, what, a, b } = event;
-    format!("{step:>8} cpu{cpu} irql{irql:<2} {}: {what} {a} {b}", name(*thread))
+    let Event {
+        step,
+        cpu,
+        irql,
+        thread,
+        what,
+        a,
+        b,
+    } = event;
+    format!(
+        "{step:>8} cpu{cpu} irql{irql:<2} {}: {what} {a} {b}",
+        name(*thread)
+    )
 }

@@ -1,5 +1,9 @@
 //! What the tests of this crate share.
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -27,9 +31,9 @@ struct Inner {
 pub struct Dpc(Arc<Inner>);
 
 // SAFETY: the KDPC is reached only through NT's calls, which serialise every access.
-unsafe impl Send for Dpc {}
+unsafe impl Send for Inner {}
 // SAFETY: as above.
-unsafe impl Sync for Dpc {}
+unsafe impl Sync for Inner {}
 
 unsafe extern "C" fn routine(_: *mut KDPC, context: *mut c_void, _: *mut c_void, _: *mut c_void) {
     // SAFETY: the context is the `Inner` that `Dpc::new` passed; a test keeps it until the world ends.
@@ -41,7 +45,10 @@ impl Dpc {
     pub fn new(f: impl Fn() + Send + Sync + 'static) -> Self {
         // SAFETY: a KDPC may be all zeroes until it is initialised.
         let raw = UnsafeCell::new(unsafe { std::mem::zeroed() });
-        let dpc = Self(Arc::new(Inner { raw, routine: Box::new(f) }));
+        let dpc = Self(Arc::new(Inner {
+            raw,
+            routine: Box::new(f),
+        }));
         let context = ptr::from_ref(&*dpc.0).cast_mut().cast();
         // SAFETY: the KDPC lives in the `Arc`, which does not move.
         unsafe { ntddk::KeInitializeDpc(dpc.raw(), Some(routine), context) };
@@ -149,8 +156,14 @@ impl Event {
 
 /// KeWaitForSingleObject.
 pub fn wait_for(object: *mut c_void, timeout: Option<i64>) -> i32 {
-    let mut time = kmdf_mock::LARGE_INTEGER { QuadPart: timeout.unwrap_or(0) };
-    let pointer = if timeout.is_some() { &raw mut time } else { ptr::null_mut() };
+    let mut time = kmdf_mock::LARGE_INTEGER {
+        QuadPart: timeout.unwrap_or(0),
+    };
+    let pointer = if timeout.is_some() {
+        &raw mut time
+    } else {
+        ptr::null_mut()
+    };
     // SAFETY: the callers pass a dispatcher object that outlives the wait; the time lives on this stack.
     unsafe { ntddk::KeWaitForSingleObject(object, 0, 0, 0, pointer) }
 }
@@ -178,7 +191,10 @@ impl WorkItem {
     pub fn new(f: impl Fn() + Send + Sync + 'static) -> Self {
         // SAFETY: the simulation does not look at the device.
         let raw = unsafe { ntddk::IoAllocateWorkItem(ptr::null_mut()) };
-        Self(Box::new(WorkItemInner { raw, routine: Box::new(f) }))
+        Self(Box::new(WorkItemInner {
+            raw,
+            routine: Box::new(f),
+        }))
     }
 
     pub fn queue(&self) {
@@ -223,10 +239,16 @@ impl Timer {
 
     fn with(attributes: u32, f: impl Fn() + Send + Sync + 'static) -> Self {
         let raw = std::cell::Cell::new(ptr::null_mut());
-        let timer = Self(Box::new(TimerInner { raw, routine: Box::new(f) }));
+        let timer = Self(Box::new(TimerInner {
+            raw,
+            routine: Box::new(f),
+        }));
         let context = ptr::from_ref(&*timer.0).cast_mut().cast();
         // SAFETY: the context lives in the box.
-        timer.0.raw.set(unsafe { ntddk::ExAllocateTimer(Some(timer_routine), context, attributes) });
+        timer
+            .0
+            .raw
+            .set(unsafe { ntddk::ExAllocateTimer(Some(timer_routine), context, attributes) });
         timer
     }
 

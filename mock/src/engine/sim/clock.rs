@@ -1,9 +1,9 @@
 //! The virtual clock: it advances a little at every point, and jumps when nothing can run.
 
 use crate::engine::ThreadId;
+use crate::engine::sim::Sim;
 use crate::engine::sim::context::Phase;
 use crate::engine::sim::state::State;
-use crate::engine::sim::Sim;
 use crate::nt::timer;
 use crate::world::state::World;
 
@@ -40,9 +40,16 @@ impl Sim {
             let waiting = nt.cpus.iter().any(|cpu| !cpu.dpcs.is_empty());
             (nt.timers.next().unwrap_or(u64::MAX), waiting)
         });
-        let tick = if waiting_dpc { (self.now.get() / self.tick + 1) * self.tick } else { u64::MAX };
-        let sleeper = self.state.with(|s| s.sleepers.iter().map(|&(until, _)| until).min());
-        self.next_event.set(timers.min(tick).min(sleeper.unwrap_or(u64::MAX)));
+        let tick = if waiting_dpc {
+            (self.now.get() / self.tick + 1) * self.tick
+        } else {
+            u64::MAX
+        };
+        let sleeper = self
+            .state
+            .with(|s| s.sleepers.iter().map(|&(until, _)| until).min());
+        self.next_event
+            .set(timers.min(tick).min(sleeper.unwrap_or(u64::MAX)));
     }
 
     /// Moves the clock to the next event. False: there is none.
@@ -69,12 +76,18 @@ impl Sim {
 
     /// Whether every coming event is the timeout of a wait that will just be made again.
     fn only_repeated_waits(&self, w: &World) -> bool {
-        let sleepers: Vec<ThreadId> =
-            self.state.with(|s| s.sleepers.iter().map(|&(_, id)| id).collect());
+        let sleepers: Vec<ThreadId> = self
+            .state
+            .with(|s| s.sleepers.iter().map(|&(_, id)| id).collect());
         w.nt.with(|nt| {
             nt.timers.armed() == 0
-                && nt.cpus.iter().all(|cpu| cpu.dpcs.is_empty() && cpu.expired.is_empty())
-                && sleepers.iter().all(|&id| nt.threads[id].wait_note.is_some())
+                && nt
+                    .cpus
+                    .iter()
+                    .all(|cpu| cpu.dpcs.is_empty() && cpu.expired.is_empty())
+                && sleepers
+                    .iter()
+                    .all(|&id| nt.threads[id].wait_note.is_some())
         })
     }
 }

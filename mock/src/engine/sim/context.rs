@@ -77,17 +77,27 @@ impl Context {
     }
 
     /// The coroutine to resume, made on first use.
-    pub(super) fn coroutine(&mut self, id: ThreadId, publish: fn(ThreadId, &Yielder<(), Why>)) -> *mut Coro {
+    pub(super) fn coroutine(
+        &mut self,
+        id: ThreadId,
+        publish: fn(ThreadId, &Yielder<(), Why>),
+    ) -> *mut Coro {
         if let Some(entry) = self.entry.take() {
             let stack = STACKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
                 DefaultStack::new(STACK_SIZE).expect("kmdf-mock: no memory for another stack")
             });
-            self.coro = Some(Box::new(Coroutine::with_stack(stack, move |yielder, ()| {
-                publish(id, yielder);
-                guard(entry);
-            })));
+            self.coro = Some(Box::new(Coroutine::with_stack(
+                stack,
+                move |yielder, ()| {
+                    publish(id, yielder);
+                    guard(entry);
+                },
+            )));
         }
-        &raw mut **self.coro.as_mut().expect("a context has an entry or a coroutine")
+        &raw mut **self
+            .coro
+            .as_mut()
+            .expect("a context has an entry or a coroutine")
     }
 
     /// Gives the stack back. A context that has not run to its end is forgotten: its frames are never
@@ -95,7 +105,9 @@ impl Context {
     pub(super) fn forget(&mut self) {
         self.phase = Phase::Over;
         self.entry = None;
-        let Some(mut coro) = self.coro.take() else { return };
+        let Some(mut coro) = self.coro.take() else {
+            return;
+        };
         if !coro.done() {
             // SAFETY: the frames of the coroutine are leaked, not reused: nothing that outlives the world
             // points into them, as the world ends with its contexts.

@@ -30,7 +30,11 @@ impl Sim {
                 let drain = cpu.irql < 2 && cpu.drain;
                 (number as u32, cpu.irql, cpu.interrupt, drain)
             });
-            let line = if lines { interrupt::take(w, cpu, irql) } else { None };
+            let line = if lines {
+                interrupt::take(w, cpu, irql)
+            } else {
+                None
+            };
             if let Some((line, level)) = line {
                 self.change_irql(level);
                 interrupt::service(w, line);
@@ -42,7 +46,8 @@ impl Sim {
                 self.change_irql(irql);
             } else {
                 let asserted = w.nt.with(|nt| !nt.cpus[cpu as usize].asserted.is_empty());
-                self.state.with(|s| s.cpus[cpu as usize].interrupt = asserted);
+                self.state
+                    .with(|s| s.cpus[cpu as usize].interrupt = asserted);
                 self.attention.set(false);
                 return;
             }
@@ -73,7 +78,8 @@ impl Sim {
     /// The DPC watchdog (D-25), and the bound on a world that never comes to rest.
     pub(super) fn check_limits(&self, w: &World) {
         let step = self.step.get();
-        self.check_at.set(self.switch_at.get().min(step + WATCHDOG_PERIOD));
+        self.check_at
+            .set(self.switch_at.get().min(step + WATCHDOG_PERIOD));
         self.check_watchdog();
         if step - self.idle_step.get() > self.step_limit {
             self.livelock(w);
@@ -85,14 +91,27 @@ impl Sim {
             let time = self.own_time(s);
             let cpu = &s.cpus[self.current.get()];
             let single = cpu.routines.last().map_or(0, |begin| time - begin);
-            (single, if cpu.irql < 2 { 0 } else { time - cpu.high_since })
+            (
+                single,
+                if cpu.irql < 2 {
+                    0
+                } else {
+                    time - cpu.high_since
+                },
+            )
         });
         let cpu = self.current.get();
         if single > self.watchdog.0 {
-            fail("DPC_WATCHDOG(0x133,0)", format!("one routine on CPU {cpu} ran for {single} x 100 ns"));
+            fail(
+                "DPC_WATCHDOG(0x133,0)",
+                format!("one routine on CPU {cpu} ran for {single} x 100 ns"),
+            );
         }
         if total > self.watchdog.1 {
-            fail("DPC_WATCHDOG(0x133,1)", format!("CPU {cpu} was at DISPATCH_LEVEL or above for {total} x 100 ns"));
+            fail(
+                "DPC_WATCHDOG(0x133,1)",
+                format!("CPU {cpu} was at DISPATCH_LEVEL or above for {total} x 100 ns"),
+            );
         }
     }
 }

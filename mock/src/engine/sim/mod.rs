@@ -94,7 +94,12 @@ impl Sim {
     pub(crate) fn place(&self) -> (u64, u32, u8, ThreadId) {
         let cpu = self.current.get();
         let (irql, thread) = self.state.with(|s| (s.cpus[cpu].irql, s.cpus[cpu].thread));
-        (self.step.get(), cpu as u32, irql, thread.unwrap_or(ThreadId::MAX))
+        (
+            self.step.get(),
+            cpu as u32,
+            irql,
+            thread.unwrap_or(ThreadId::MAX),
+        )
     }
 
     #[cold]
@@ -119,7 +124,9 @@ impl Sim {
     /// Gives the OS thread back to the scheduler; returns when the scheduler picks this context again.
     fn suspend(&self, why: Why) {
         let yielder = self.state.with(|s| {
-            let id = s.cpus[self.current.get()].thread.expect("a running context has a thread");
+            let id = s.cpus[self.current.get()]
+                .thread
+                .expect("a running context has a thread");
             s.contexts[id].yielder
         });
         // SAFETY: the yielder lives on the stack of this very coroutine, which published it before it ran
@@ -128,7 +135,8 @@ impl Sim {
     }
 
     fn update_attention(&self, s: &State) {
-        self.attention.set(s.cpus[self.current.get()].wants_attention());
+        self.attention
+            .set(s.cpus[self.current.get()].wants_attention());
     }
 
     /// Picks how many points the current context passes before the next switch.
@@ -207,7 +215,10 @@ impl Engine for Sim {
     fn start(&self, w: &World, id: ThreadId, entry: Entry) {
         let affinity = w.nt.with(|nt| nt.threads[id].affinity);
         self.state.with(|s| {
-            assert!(s.contexts.len() == id, "threads are started in the order of their creation");
+            assert!(
+                s.contexts.len() == id,
+                "threads are started in the order of their creation"
+            );
             s.contexts.push(Context::new(entry, affinity));
             s.ready.push(id);
         });
@@ -220,7 +231,11 @@ impl Engine for Sim {
     fn block(&self, _w: &World, until: Option<u64>) {
         let waits = self.state.with(|s| {
             let cpu = &s.cpus[self.current.get()];
-            assert!(cpu.irql < 2, "kmdf-mock: a context blocks at IRQL {}", cpu.irql);
+            assert!(
+                cpu.irql < 2,
+                "kmdf-mock: a context blocks at IRQL {}",
+                cpu.irql
+            );
             let id = cpu.thread.expect("a running context has a thread");
             let context = &mut s.contexts[id];
             if std::mem::take(&mut context.woken) {
@@ -288,7 +303,9 @@ impl Engine for Sim {
 
     fn settle(&self, _w: &World) {
         self.state.with(|s| {
-            let id = s.cpus[self.current.get()].thread.expect("a running context has a thread");
+            let id = s.cpus[self.current.get()]
+                .thread
+                .expect("a running context has a thread");
             s.contexts[id].phase = Phase::Settling;
             s.settlers.push_back(id);
         });

@@ -21,7 +21,12 @@ impl Sim {
             ));
         }
         let code = format!("SIM_DEADLOCK({})", waits.join("; "));
-        record(w, &code, "nothing can run, and no timer will change that".to_owned(), notes);
+        record(
+            w,
+            &code,
+            "nothing can run, and no timer will change that".to_owned(),
+            notes,
+        );
     }
 
     /// The world does not come to rest.
@@ -32,12 +37,18 @@ impl Sim {
 
     pub(super) fn record_livelock(&self, w: &World, why: String) {
         let running = self.state.with(|s| {
-            s.cpus.iter().enumerate().filter_map(|(n, cpu)| Some((n, cpu.irql, cpu.thread?))).collect::<Vec<_>>()
+            s.cpus
+                .iter()
+                .enumerate()
+                .filter_map(|(n, cpu)| Some((n, cpu.irql, cpu.thread?)))
+                .collect::<Vec<_>>()
         });
         let mut notes: Vec<String> = w.nt.with(|nt| {
             running
                 .iter()
-                .map(|&(cpu, irql, id)| format!("{} runs on CPU {cpu} at IRQL {irql}", nt.threads[id].name))
+                .map(|&(cpu, irql, id)| {
+                    format!("{} runs on CPU {cpu} at IRQL {irql}", nt.threads[id].name)
+                })
                 .collect()
         });
         let what = notes.join("; ");

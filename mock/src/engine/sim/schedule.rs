@@ -30,7 +30,8 @@ impl Sim {
             };
             self.advance(w, cpu);
         }
-        self.state.with(|s| s.contexts.iter_mut().for_each(|context| context.forget()));
+        self.state
+            .with(|s| s.contexts.iter_mut().for_each(|context| context.forget()));
     }
 
     /// Picks the CPU that goes on.
@@ -67,7 +68,8 @@ impl Sim {
             self.update_attention(s);
             s.contexts[id].coroutine(id, publish)
         });
-        w.trace.with(|trace| trace.count_in(self.place(), "switch", id as u64, cpu as u64));
+        w.trace
+            .with(|trace| trace.count_in(self.place(), "switch", id as u64, cpu as u64));
         // SAFETY: the context is on this CPU, so it neither runs elsewhere nor is over.
         let why = unsafe { resume(coro) };
         // A CPU drains its queue before it goes idle (D-23).
@@ -84,7 +86,11 @@ impl Sim {
     fn dispatch(&self, w: &World, cpu: usize) -> ThreadId {
         let ready = self.state.with(|s| {
             let wanted = s.cpus[cpu].drain || s.cpus[cpu].interrupt;
-            if wanted && s.rng.one_in(2) { None } else { s.take_ready(cpu) }
+            if wanted && s.rng.one_in(2) {
+                None
+            } else {
+                s.take_ready(cpu)
+            }
         });
         let id = ready.unwrap_or_else(|| self.idle_thread(w, cpu));
         self.state.with(|s| {
@@ -99,7 +105,8 @@ impl Sim {
         if let Some(id) = self.state.with(|s| s.cpus[cpu].idle) {
             return id;
         }
-        let id = w.nt.with(|nt| nt.add_thread(format!("idle {cpu}"), Kind::Idle, 1 << cpu));
+        let id =
+            w.nt.with(|nt| nt.add_thread(format!("idle {cpu}"), Kind::Idle, 1 << cpu));
         let entry: Entry = Box::new(|| {
             let w = current();
             let sim = crate::engine::sim::sim_of(w);
@@ -109,7 +116,8 @@ impl Sim {
             }
         });
         self.state.with(|s| {
-            s.contexts.push(super::context::Context::new(entry, 1 << cpu));
+            s.contexts
+                .push(super::context::Context::new(entry, 1 << cpu));
             s.cpus[cpu].idle = Some(id);
         });
         id
@@ -121,7 +129,9 @@ impl Sim {
         let settler = self.state.with(|s| s.settlers.front().copied());
         if let Some(thread) = settler {
             let waiting = w.nt.with(|nt| {
-                (0..nt.cpus.len()).filter(|&cpu| !nt.cpus[cpu].dpcs.is_empty()).collect::<Vec<_>>()
+                (0..nt.cpus.len())
+                    .filter(|&cpu| !nt.cpus[cpu].dpcs.is_empty())
+                    .collect::<Vec<_>>()
             });
             self.state.with(|s| {
                 for &cpu in &waiting {

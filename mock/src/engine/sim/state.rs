@@ -15,12 +15,18 @@ pub(super) struct Local<T> {
 
 impl<T> Local<T> {
     pub(super) const fn new(value: T) -> Self {
-        Self { busy: Cell::new(false), value: UnsafeCell::new(value) }
+        Self {
+            busy: Cell::new(false),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// Runs `f` on the state. `f` may not switch contexts nor call a driver.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        assert!(!self.busy.replace(true), "kmdf-mock: the scheduler's state is entered twice");
+        assert!(
+            !self.busy.replace(true),
+            "kmdf-mock: the scheduler's state is entered twice"
+        );
         // SAFETY: `busy` excludes a second reference, and the engine is used by one OS thread only.
         let result = f(unsafe { &mut *self.value.get() });
         self.busy.set(false);
@@ -106,7 +112,9 @@ impl State {
 
     /// Whether some ready thread may run on `cpu`.
     pub(super) fn has_ready(&self, cpu: usize) -> bool {
-        self.ready.iter().any(|&id| self.contexts[id].affinity & (1 << cpu) != 0)
+        self.ready
+            .iter()
+            .any(|&id| self.contexts[id].affinity & (1 << cpu) != 0)
     }
 
     /// Takes one of the ready threads that may run on `cpu`.
@@ -114,7 +122,9 @@ impl State {
         let fits = |id: ThreadId| self.contexts[id].affinity & (1 << cpu) != 0;
         let count = self.ready.iter().filter(|&&id| fits(id)).count();
         let pick = self.rng.below(count as u32) as usize;
-        let place = (0..self.ready.len()).filter(|&place| fits(self.ready[place])).nth(pick)?;
+        let place = (0..self.ready.len())
+            .filter(|&place| fits(self.ready[place]))
+            .nth(pick)?;
         Some(self.ready.remove(place))
     }
 }

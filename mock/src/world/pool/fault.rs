@@ -49,7 +49,10 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 fn report(w: &World, address: usize) {
     let (base, len) = w.arena_range;
     let ours = address.wrapping_sub(base) < len;
-    let mut text = Text { bytes: [0; 1024], len: 0 };
+    let mut text = Text {
+        bytes: [0; 1024],
+        len: 0,
+    };
     let _ = writeln!(text, "{}", w.replay);
     if !ours {
         let _ = writeln!(text, "an access to {address:#x} faults");
@@ -75,7 +78,12 @@ fn report(w: &World, address: usize) {
             );
         }
     });
-    let _ = writeln!(text, "on CPU {} at IRQL {}", w.engine.cpu(), w.engine.irql());
+    let _ = writeln!(
+        text,
+        "on CPU {} at IRQL {}",
+        w.engine.cpu(),
+        w.engine.irql()
+    );
     text.print();
     // SAFETY: ending the process at once is what a bug check does.
     unsafe { libc::_exit(STATUS) }

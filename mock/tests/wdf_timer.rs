@@ -512,6 +512,9 @@ fn waiting_stop_waits_for_the_callback() {
 
 /// T-20, reproduced in §12: a start that passed its check before the stop marked itself arms the timer
 /// after the cancel that succeeded. The stop returns TRUE, and the timer fires.
+///
+/// The stop cannot return before the start has: its flush waits for a DPC that waits for the start. A fire
+/// after a TRUE stop is therefore the hole, and not a start that came later.
 #[test]
 fn a_timer_can_fire_after_a_waiting_stop_returned_true() {
     let mut fired = 0;
@@ -523,70 +526,36 @@ fn a_timer_can_fire_after_a_waiting_stop_returned_true() {
                 let timer = setup.timer();
                 let runs = counted(timer);
                 timer.start_ms(500);
-                let go = Gate::new();
-                let (first, second) = (go.clone(), go.clone());
-                let starter = world::spawn("starter", Some(0), move || {
-                    first.wait();
-                    timer.start_ms(100);
+                let (started, held) = (flag(), flag());
+                let (wait, hold) = (Arc::clone(&started), Arc::clone(&held));
+                let holder = setup.dpc().target(3).on_run(move |_| {
+                    hold.store(true, SeqCst);
+                    spin_until(|| wait.load(SeqCst));
                 });
-                let stopped = counter();
-                let result = Arc::clone(&stopped);
-                let stopper = world::spawn("stopper", Some(1), move || {
-                    second.wait();
-                    result.store(u32::from(timer.stop(true)), SeqCst);
+                let stopped = world::run_on_cpu(1, || {
+                    holder.enqueue();
+                    spin_until(|| held.load(SeqCst));
+                    let starter = world::spawn("starter", Some(0), move || {
+                        timer.start_ms(100);
+                        started.store(true, SeqCst);
+                    });
+                    let stopped = timer.stop(true);
+                    starter.join();
+                    stopped
                 });
-                go.open();
-                // In half of the worlds the stop is over long before the start looks at anything.
-                stopper.join();
-                let overlapped = !starter.is_finished();
-                starter.join();
-                let before = runs.load(SeqCst);
+                sim_assert_eq!(runs.load(SeqCst), 0, "nothing is due yet");
                 world::sleep_100ns(1000 * MS);
-                let late = runs.load(SeqCst) > before;
+                let late = runs.load(SeqCst) > 0;
                 setup.finish();
-                // The start that began after the stop ended is no hole; it was blocked on nothing then.
-                late && stopped.load(SeqCst) == 1 && overlapped
+                stopped && late
             })
             .unwrap();
         fired += u32::from(late);
     }
     assert!(fired > 0, "no seed of {MANY:?} reached the hole");
-}
-
-/// T-20, the certain form: the start is inside the call, past its check, when the stop begins.
-#[test]
-fn a_start_past_its_check_survives_the_stop() {
-    let mut survived = 0;
-    for seed in MANY {
-        survived += u32::from(
-            strict(seed)
-                .preemption(Preemption::Always)
-                .run(|| {
-                    let setup = Setup::new();
-                    let timer = setup.timer();
-                    let runs = counted(timer);
-                    timer.start_ms(500);
-                    let entered = flag();
-                    let enter = Arc::clone(&entered);
-                    let starter = world::spawn("starter", Some(0), move || {
-                        enter.store(true, SeqCst);
-                        sim_assert!(!timer.start_ms(100) || true);
-                    });
-                    spin_until(|| entered.load(SeqCst));
-                    let stopped = timer.stop(true);
-                    let over = starter.is_finished();
-                    starter.join();
-                    world::sleep_100ns(1000 * MS);
-                    let late = runs.load(SeqCst) > 0;
-                    setup.finish();
-                    stopped && over && late
-                })
-                .unwrap(),
-        );
-    }
     assert!(
-        survived > 0,
-        "no seed of {MANY:?}: stop TRUE, start over before it, and yet a fire"
+        u64::from(fired) < MANY.end / 2,
+        "the hole is a window, not the rule: {fired}"
     );
 }
 

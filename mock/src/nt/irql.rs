@@ -5,15 +5,18 @@
 
 use crate::abi::{HIGH_LEVEL, KIRQL, PASSIVE_LEVEL};
 use crate::nt::check::{call, done};
-use crate::world::fail;
-use crate::world::state::try_current;
+use crate::world::{fail, try_current};
 
 /// The IRQL of the current CPU.
 ///
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeGetCurrentIrql() -> KIRQL {
-    try_current().map_or(PASSIVE_LEVEL as KIRQL, |w| w.engine.irql())
+    if try_current().is_none() {
+        return PASSIVE_LEVEL as KIRQL;
+    }
+    let w = call();
+    w.engine.irql()
 }
 
 /// Raises the IRQL and returns the one before (N-7). Raising to a lower one is `DV(0xC4,0x30)`.

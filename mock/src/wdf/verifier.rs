@@ -65,7 +65,7 @@ pub(super) fn enter(call: &'static str, ceiling: u32) {
 /// The check that three calls make themselves when they are asked to wait (V-2): false means that
 /// the verifier refuses the call.
 pub(super) fn may_wait(call: &'static str, object: &str) -> bool {
-    if hooks::verifier() == Verifier::Off || u32::from(hooks::irql()) <= PASSIVE_LEVEL {
+    if hooks::verifier() == Verifier::Off || u32::from(hooks::irql()) == PASSIVE_LEVEL {
         return true;
     }
     record(

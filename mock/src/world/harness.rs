@@ -58,7 +58,9 @@ pub fn sleep_100ns(time: u64) {
 
 /// The precise interrupt time.
 pub fn now_100ns() -> u64 {
-    current().engine.now()
+    let w = current();
+    w.engine.preempt(w);
+    w.engine.now()
 }
 
 /// The CPU of the caller.

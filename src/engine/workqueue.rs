@@ -160,6 +160,15 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
+    /// Whether `thread` is running a work of any queue: it cannot wait for the end of all works.
+    pub(crate) fn is_worker(&self, thread: usize) -> bool {
+        let raised = Raised::<B>::new();
+        let queues = self.queues.lock(&raised);
+        queues
+            .iter()
+            .any(|queue| queue.state.lock(&raised).is_worker(thread))
+    }
+
     fn queue_after(&self, queue: Option<&Queue<B>>) -> Option<&Queue<B>> {
         let raised = Raised::<B>::new();
         let queues = self.queues.lock(&raised);

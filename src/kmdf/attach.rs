@@ -101,6 +101,10 @@ pub(crate) fn detach() {
         report::<Kmdf>(Diagnostic::WaitAtDispatch, "detach", 0, 0);
         return;
     }
+    if super::visit().is_some_and(|runtime| runtime.is_worker(Kmdf::thread())) {
+        report::<Kmdf>(Diagnostic::WaitForOneself, "detach", 0, 0);
+        return;
+    }
     let turn = Turn::take();
     if turn.add(-1) == 0 {
         tear_down(turn.0);

@@ -5,10 +5,11 @@ use core::ptr::NonNull;
 
 use super::nt::{attributes, size_of_ulong};
 use super::wdk_sys::ntddk::{
-    KeGetProcessorNumberFromIndex, KeSetImportanceDpc, KeSetTargetProcessorDpcEx,
+    KeGetProcessorNumberFromIndex, KeQueryActiveProcessorCountEx, KeSetImportanceDpc,
+    KeSetTargetProcessorDpcEx,
 };
 use super::wdk_sys::{
-    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, BOOLEAN, PROCESSOR_NUMBER, WDF_DPC_CONFIG,
+    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, ALL_PROCESSOR_GROUPS, BOOLEAN, PROCESSOR_NUMBER, WDF_DPC_CONFIG,
     WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC, WDFOBJECT, WDFTIMER,
     WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
@@ -102,7 +103,9 @@ impl<T: Copy> Cpus<T> {
 /// made are in `dpcs`, the others are null.
 pub(super) fn create_dpcs(dpcs: &mut Cpus<WDFDPC>, parent: WDFOBJECT, owner: *const ()) -> Result<(), Status> {
     for cpu in 0..dpcs.count {
-        dpcs.set(cpu, create_dpc(parent, owner, cpu)?);
+        let dpc = create_dpc(parent, owner, cpu)?;
+        dpcs.set(cpu, dpc);
+        target(dpc, cpu)?;
     }
     Ok(())
 }
@@ -120,12 +123,12 @@ fn create_dpc(parent: WDFOBJECT, owner: *const (), cpu: u32) -> Result<WDFDPC, S
     check(unsafe { call_unsafe_wdf_function_binding!(WdfDpcCreate, &mut config, &mut attributes, &mut dpc) })?;
     // SAFETY: just made.
     *unsafe { context(dpc.cast()) } = Context { owner, cpu };
-    target(dpc, cpu)?;
     Ok(dpc)
 }
 
 /// Ties a DPC to a CPU. MediumHigh, since Medium to another CPU waits for a tick (D-23); both are set
-/// before the first insert, after which they would not count (D-24).
+/// before the first insert, after which they would not count (D-24). A CPU that is not active yet may
+/// refuse: nothing is queued for it before it is.
 fn target(dpc: WDFDPC, cpu: u32) -> Result<(), Status> {
     let mut number = PROCESSOR_NUMBER::default();
     // SAFETY: an index below the maximum count, and a place for the answer.
@@ -133,7 +136,12 @@ fn target(dpc: WDFDPC, cpu: u32) -> Result<(), Status> {
     // SAFETY: a valid handle; the KDPC lives as long as the object (D-24).
     let kdpc = unsafe { call_unsafe_wdf_function_binding!(WdfDpcWdmGetDpc, dpc) };
     // SAFETY: the KDPC is not queued yet.
-    check(unsafe { KeSetTargetProcessorDpcEx(kdpc, &mut number) })?;
+    let targeted = check(unsafe { KeSetTargetProcessorDpcEx(kdpc, &mut number) });
+    // SAFETY: no condition.
+    let active = unsafe { KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) };
+    if cpu < active {
+        targeted?;
+    }
     // SAFETY: as above.
     unsafe { KeSetImportanceDpc(kdpc, _KDPC_IMPORTANCE::MediumHighImportance) };
     Ok(())

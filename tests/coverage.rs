@@ -1,5 +1,5 @@
-//! docs/coverage.md says which test stands for which row and fact. This test makes the list from the
-//! sources and compares, so that a name in the list is the name of a test.
+//! docs/coverage.md says which test stands for which row and fact. This test makes the list from
+//! the sources and compares, so that a name in the list is the name of a test.
 //!
 //! `COVERAGE=write cargo test --test coverage` writes the list anew.
 
@@ -15,9 +15,10 @@ struct Test {
     ids: BTreeSet<String>,
 }
 
-/// Rows of the Linux table that the API of this release reaches. Left out: calls that are not there yet
-/// (`tasklet_disable_nosync`, `tasklet_trylock`, `queue_work_on`, `work_busy`, `cancel_work`,
-/// `work_on_cpu`, `disable_work`, `drain_workqueue`, `workqueue_set_max_active`, WQ_BH, rcu_work …).
+/// Rows of the Linux table that the API of this release reaches. Left out: calls that are not there
+/// yet (`tasklet_disable_nosync`, `tasklet_trylock`, `queue_work_on`, `work_busy`, `cancel_work`,
+/// `work_on_cpu`, `disable_work`, `drain_workqueue`, `workqueue_set_max_active`, WQ_BH, rcu_work
+/// …).
 const ROWS: &str = "
     T01 T02 T03 T04 T05 T06 T07 T08 T09 T10 T11 T12 T13 T14 T15 T16 T19 T20 T21 T22 T23 T24 T25 T26 T27 T28
     T29 T31
@@ -145,7 +146,8 @@ fn table(title: &str, wanted: &str, tests: &[Test], out: &mut String) -> Vec<Str
     missing
 }
 
-/// Every row, fact and hazard that is asked for has a test, and docs/coverage.md is the list of them.
+/// Every row, fact and hazard that is asked for has a test, and docs/coverage.md is the list of
+/// them.
 #[test]
 fn every_row_and_fact_has_a_test_and_the_list_is_true() {
     let tests = all_tests();
@@ -179,8 +181,8 @@ fn every_row_and_fact_has_a_test_and_the_list_is_true() {
     );
 }
 
-/// Negative control: an ID without a test is missed, a function that is no test does not count, and a word
-/// that merely looks like an ID does not either.
+/// Negative control: an ID without a test is missed, a function that is no test does not count, and
+/// a word that merely looks like an ID does not either.
 #[test]
 fn a_missing_test_is_found() {
     let text = "/// T04: twice.\n#[test]\nfn t04_twice() {}\n/// T05: not a test.\nfn t05_helper() {}\n\

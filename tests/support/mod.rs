@@ -5,7 +5,11 @@
 //! detaches, unloads the driver and checks what must always hold: `accepted = run + cancelled + pending`,
 //! nothing pending, no unexpected diagnostic.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -42,6 +46,16 @@ pub fn rows(scenario: fn(&Rig)) {
 
 /// Runs `scenario` with one rule, for `seeds` seeds.
 pub fn rows_with(reentrance: WorkReentrance, seeds: u64, scenario: fn(&Rig)) {
+    rows_on(machine, reentrance, seeds, scenario);
+}
+
+/// As [`rows_with`], on a machine of the scenario's own.
+pub fn rows_on(
+    machine: fn(u64) -> Sim,
+    reentrance: WorkReentrance,
+    seeds: u64,
+    scenario: fn(&Rig),
+) {
     world::seeds(0..seeds, |seed| {
         let run = machine(seed).run(move || {
             let rig = Rig::new(reentrance);

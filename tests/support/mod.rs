@@ -111,11 +111,7 @@ impl Rig {
         self.detach();
         self.driver.unload();
         let expected = self.expected.lock().unwrap();
-        let found: Vec<String> = world::debug_log()
-            .iter()
-            .filter_map(|line| line.strip_prefix("bottomhalf "))
-            .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
-            .collect();
+        let found = reports();
         for code in &found {
             sim_assert!(
                 expected.contains(&code.as_str()),
@@ -129,6 +125,15 @@ impl Rig {
             );
         }
     }
+}
+
+/// The codes of the diagnostics that were printed, in their order.
+pub fn reports() -> Vec<String> {
+    world::debug_log()
+        .iter()
+        .filter_map(|line| line.strip_prefix("bottomhalf "))
+        .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// A queue that is destroyed at the end of the scenario.

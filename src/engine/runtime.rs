@@ -256,7 +256,8 @@ impl<B: Backend> Runtime<B> {
         self.counters().pending
     }
 
-    fn wait_for_visitors(&self) {
+    /// Waits until nobody is inside a blocking call (G2). IRQL: = PASSIVE.
+    pub(crate) fn wait_for_visitors(&self) {
         let waiter = pin!(Waiter::<B>::new(0));
         let waiter = waiter.into_ref();
         waiter.prepare();

@@ -248,6 +248,8 @@ fn tear_down(image: &Image) {
     // G1: unpublish, and wait until nobody can have read it.
     image.runtime.store(core::ptr::null_mut(), SeqCst);
     runtime.synchronize();
+    // G2: who came in after `close` had waited may still be inside; nobody comes in any more.
+    runtime.wait_for_visitors();
     delete_objects(&runtime.backend);
     // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
     // drop but the memory.

@@ -8,7 +8,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
-use kmdf_mock::call_unsafe_wdf_function_binding as wdf;
+use kmdf_mock::call_unsafe_wdf_function_binding as unsafe_wdf;
 use kmdf_mock::world::{self, Driver, Gate, Sim};
 use kmdf_mock::*;
 use wdf_common::*;
@@ -122,7 +122,7 @@ unsafe fn create(driver_object: PDRIVER_OBJECT, registry_path: PCUNICODE_STRING)
     let mut config = driver_config(0);
     // SAFETY: NT's arguments are passed on; the config is good for the call.
     unsafe {
-        wdf!(
+        unsafe_wdf!(
             WdfDriverCreate,
             driver_object,
             registry_path,
@@ -218,19 +218,19 @@ fn init_is_used_up() {
         let mut device = null_mut();
         // SAFETY: the pointers are good for the calls; the last call is wrong on purpose.
         unsafe {
-            let mut init = wdf!(
+            let mut init = unsafe_wdf!(
                 WdfControlDeviceInitAllocate,
                 driver.handle(),
                 &raw const sddl
             );
             let stale = init;
-            let status = wdf!(WdfDeviceInitAssignName, init, &raw const sddl);
+            let status = unsafe_wdf!(WdfDeviceInitAssignName, init, &raw const sddl);
             sim_assert_eq!(status, STATUS_SUCCESS);
-            let status = wdf!(WdfDeviceCreate, &raw mut init, null_mut(), &raw mut device);
+            let status = unsafe_wdf!(WdfDeviceCreate, &raw mut init, null_mut(), &raw mut device);
             sim_assert_eq!(status, STATUS_SUCCESS);
             sim_assert!(init.is_null());
-            wdf!(WdfControlFinishInitializing, device);
-            wdf!(WdfDeviceInitFree, stale);
+            unsafe_wdf!(WdfControlFinishInitializing, device);
+            unsafe_wdf!(WdfDeviceInitFree, stale);
         }
     });
     assert_eq!(code_of(result), "WDF_VIOLATION(0x10D,5)");
@@ -244,7 +244,7 @@ fn removal_disposes_children_before_the_device() {
         let mut device = null_mut();
         // SAFETY: the pointers are good for the call.
         unsafe {
-            wdf!(
+            unsafe_wdf!(
                 WdfDeviceCreate,
                 &raw mut init,
                 &raw mut attributes,
@@ -310,8 +310,8 @@ fn removal_waits_for_deferred_disposes() {
     });
 }
 
-/// O-16: a control device is deleted by its driver, with its children; a non-PnP driver may leave that to
-/// the framework's unload.
+/// O-16: a control device is deleted by its driver, with its children; a non-PnP driver may leave
+/// that to the framework's unload.
 #[test]
 fn control_device_is_deleted_with_its_children() {
     for_seeds(|| {
@@ -473,6 +473,48 @@ fn unload_with_an_armed_timer_is_convicted() {
         driver.unload();
     });
     assert_eq!(code_of(result), "DRIVER_UNLOADED_PENDING(0xCE)");
+}
+
+/// H-34: pool that the driver did not free, and an object that a reference keeps, are found at
+/// unload.
+#[test]
+fn unload_with_pool_or_objects_left_is_convicted() {
+    let pool = strict(1).run(|| {
+        let setup = Setup::new();
+        // SAFETY: the block is lost on purpose.
+        unsafe { ntddk::ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, 0x6C61_654C) };
+        setup.finish();
+    });
+    assert_eq!(code_of(pool), "DV(0xC4,0x62)");
+    let object = strict(1).run(|| {
+        let setup = Setup::new();
+        setup.dpc().reference();
+        setup.finish();
+    });
+    let failure = object.unwrap_err();
+    assert_eq!(failure.code(), "DV(0xC4,0x62)");
+    assert!(failure.message().contains("WDFDPC#1"), "{failure}");
+}
+
+/// O-6: a control device is deleted at PASSIVE; above, a strict world ends, and without a verifier
+/// the dispose is deferred.
+#[test]
+fn control_device_is_deleted_at_passive() {
+    let result = strict(1).run(|| {
+        let driver = Driver::load_non_pnp();
+        let device = Device(driver.control_device(None).unwrap() as usize);
+        world::at_dispatch(|| device.delete());
+    });
+    assert_eq!(code_of(result), "KMDF_IRQL(WdfObjectDelete)");
+    Sim::new(1)
+        .verifier(world::Verifier::Off)
+        .run(|| {
+            let driver = Driver::load_non_pnp();
+            let device = Device(driver.control_device(None).unwrap() as usize);
+            world::at_dispatch(|| device.delete());
+            driver.unload();
+        })
+        .unwrap();
 }
 
 /// A driver that does not load, because memory is short, leaves nothing behind.

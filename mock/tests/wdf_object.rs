@@ -7,7 +7,7 @@ mod wdf_common;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
-use kmdf_mock::call_unsafe_wdf_function_binding as wdf;
+use kmdf_mock::call_unsafe_wdf_function_binding as unsafe_wdf;
 use kmdf_mock::world::{self, Driver, Gate, Sim, Verifier};
 use kmdf_mock::*;
 use wdf_common::*;
@@ -71,8 +71,8 @@ fn wrong_sizes_are_a_length_mismatch() {
         .unwrap();
 }
 
-/// S-11: context rules. A name without a size is fine; a size without a name, an override without a type
-/// or below the type's size are not.
+/// S-11: context rules. A name without a size is fine; a size without a name, an override without a
+/// type or below the type's size are not.
 #[test]
 fn context_rules() {
     strict(1)
@@ -192,8 +192,8 @@ fn execution_levels_are_refused() {
         .unwrap();
 }
 
-/// O-2: the context is zeroed, as large as asked, found by the address of its type info alone, and good
-/// until the destroy callback returned.
+/// O-2: the context is zeroed, as large as asked, found by the address of its type info alone, and
+/// good until the destroy callback returned.
 #[test]
 fn context_is_zeroed_and_found_by_address() {
     strict(1)
@@ -211,7 +211,7 @@ fn context_is_zeroed_and_found_by_address() {
             let twin = WDF_OBJECT_CONTEXT_TYPE_INFO { ..CONTEXT.0 };
             // SAFETY: the handle is good, the type info any address.
             let other = unsafe {
-                wdf!(
+                unsafe_wdf!(
                     WdfObjectGetTypedContextWorker,
                     object.0 as WDFOBJECT,
                     &raw const twin
@@ -251,8 +251,8 @@ fn context_is_freed_with_its_object() {
         .unwrap();
 }
 
-/// O-4, observed in §12: children are cleaned up before their parent, whatever the order among siblings;
-/// memory goes from the parent on, and a referenced child last.
+/// O-4, observed in §12: children are cleaned up before their parent, whatever the order among
+/// siblings; memory goes from the parent on, and a referenced child last.
 #[test]
 fn children_are_cleaned_up_before_their_parent() {
     let mut orders = std::collections::BTreeSet::new();
@@ -328,6 +328,99 @@ fn tree_with_a_dpc_is_disposed_at_passive() {
         sim_assert_eq!(seen.len(), 5, "{seen:?}");
         setup.finish();
     });
+}
+
+/// O-5: dropped at DISPATCH, the last reference of an object that is disposed at PASSIVE destroys
+/// it at PASSIVE; that of a general object destroys it there.
+#[test]
+fn last_dereference_at_dispatch() {
+    for_seeds(|| {
+        let setup = Setup::new();
+        let levels = Arc::new(Mutex::new(Vec::new()));
+        for object in [general(setup.device.0), General(setup.dpc().0)] {
+            let seen = Arc::clone(&levels);
+            object.on_destroy(move || seen.lock().unwrap().push(world::current_irql()));
+            object.reference();
+            object.delete();
+            world::at_dispatch(|| object.dereference());
+            world::settle();
+        }
+        sim_assert_eq!(*levels.lock().unwrap(), [2, 0]);
+        setup.finish();
+    });
+}
+
+/// O-8, V-1: whichever allocation fails first, failed creates leave no child and call no callback,
+/// and the driver unloads with nothing left.
+#[test]
+fn failed_creates_leave_nothing() {
+    let mut refused = 0;
+    let mut made = 0;
+    for nth in 8..40 {
+        let (ok, failed) = Sim::new(nth)
+            .fail_allocation(nth)
+            .run(|| {
+                let Ok(driver) = Driver::load_entry(entry) else {
+                    return (0, 0);
+                };
+                let Ok(device) = driver.control_device(None) else {
+                    driver.unload();
+                    return (0, 0);
+                };
+                let device = device as usize;
+                let mut passive = attributes(device);
+                passive.ExecutionLevel = _WDF_EXECUTION_LEVEL::WdfExecutionLevelPassive;
+                let statuses = [
+                    try_dpc(dpc_config(), with_context(attributes(device))).map(|o| o.0),
+                    try_work_item(work_item_config(), with_context(attributes(device)))
+                        .map(|o| o.0),
+                    try_timer(timer_config(), with_context(attributes(device))).map(|o| o.0),
+                    try_timer(timer_config(), with_context(passive)).map(|o| o.0),
+                    try_general(with_context(attributes(device))).map(|o| o.0),
+                ];
+                let mut counts = (0, 0);
+                for status in statuses {
+                    match status {
+                        Ok(_) => counts.0 += 1,
+                        Err(status) => {
+                            sim_assert_eq!(status, STATUS_INSUFFICIENT_RESOURCES);
+                            counts.1 += 1;
+                        }
+                    }
+                }
+                driver.unload();
+                counts
+            })
+            .unwrap();
+        made += ok;
+        refused += failed;
+    }
+    assert!(made > 0 && refused > 0, "{made} made, {refused} refused");
+}
+
+unsafe extern "C" fn unload(_driver: WDFDRIVER) {}
+
+unsafe extern "C" fn entry(
+    driver_object: PDRIVER_OBJECT,
+    registry_path: PCUNICODE_STRING,
+) -> NTSTATUS {
+    let mut config = WDF_DRIVER_CONFIG {
+        Size: size_of::<WDF_DRIVER_CONFIG>() as u32,
+        EvtDriverUnload: Some(unload),
+        DriverInitFlags: _WDF_DRIVER_INIT_FLAGS::WdfDriverInitNonPnpDriver as u32,
+        ..Default::default()
+    };
+    // SAFETY: NT's arguments are passed on; the config is good for the call.
+    unsafe {
+        unsafe_wdf!(
+            WdfDriverCreate,
+            driver_object,
+            registry_path,
+            std::ptr::null_mut(),
+            &raw mut config,
+            std::ptr::null_mut()
+        )
+    }
 }
 
 /// O-6: deleting what the driver may not delete is a break, and nothing else.
@@ -477,12 +570,21 @@ fn function_table_has_the_functions_at_their_indices() {
     let at = |index: _WDFFUNCENUM::Type| table[index as usize].unwrap() as usize;
     assert_eq!(
         at(_WDFFUNCENUM::WdfDpcCreateTableIndex),
-        kmdf_mock::wdf::WdfDpcCreate as usize
+        kmdf_mock::wdf::WdfDpcCreate as *const () as usize
     );
-    assert_eq!(at(380), kmdf_mock::wdf::WdfWorkItemEnqueue as usize);
-    assert_eq!(at(319), kmdf_mock::wdf::WdfTimerStart as usize);
-    assert_eq!(at(208), kmdf_mock::wdf::WdfObjectDelete as usize);
-    assert_eq!(at(116), kmdf_mock::wdf::WdfDriverCreate as usize);
+    assert_eq!(
+        at(380),
+        kmdf_mock::wdf::WdfWorkItemEnqueue as *const () as usize
+    );
+    assert_eq!(at(319), kmdf_mock::wdf::WdfTimerStart as *const () as usize);
+    assert_eq!(
+        at(208),
+        kmdf_mock::wdf::WdfObjectDelete as *const () as usize
+    );
+    assert_eq!(
+        at(116),
+        kmdf_mock::wdf::WdfDriverCreate as *const () as usize
+    );
     let result = strict(1).run(|| {
         let absent = kmdf_mock::wdf::function_table()[0].unwrap();
         // SAFETY: the entry of an index that the mock does not serve takes any call.

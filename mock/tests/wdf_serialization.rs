@@ -27,7 +27,8 @@ fn device(level: i32, scope: i32) -> (Driver, usize) {
     (driver, device as usize)
 }
 
-/// What the four creates with AutomaticSerialization say: DPC, work item, dispatch and passive timer.
+/// What the four creates with AutomaticSerialization say: DPC, work item, dispatch and passive
+/// timer.
 fn statuses(parent: usize, serialize: u8) -> [NTSTATUS; 4] {
     let mut dpc = dpc_config();
     dpc.AutomaticSerialization = serialize;
@@ -62,8 +63,8 @@ fn without_serialization_everything_is_accepted() {
         .unwrap();
 }
 
-/// S-2, S-7, T-8: with scope none, or inherited from a driver that has none, everything is accepted and
-/// there is no lock.
+/// S-2, S-7, T-8: with scope none, or inherited from a driver that has none, everything is accepted
+/// and there is no lock.
 #[test]
 fn scope_none_accepts_everything() {
     strict(1)
@@ -159,8 +160,8 @@ fn serialized_dpc_does_not_overlap() {
     assert_eq!(u64::from(spun), SEEDS.end, "it was queued while it ran");
 }
 
-/// W-13, S-6: with a mutex a work item does not overlap itself; the second worker thread is blocked, in a
-/// critical region.
+/// W-13, S-6: with a mutex a work item does not overlap itself; the second worker thread is
+/// blocked, in a critical region.
 #[test]
 fn serialized_work_item_blocks_a_second_worker() {
     for_seeds(|| {
@@ -186,7 +187,8 @@ fn serialized_work_item_blocks_a_second_worker() {
     });
 }
 
-/// S-8: one lock for all callbacks of the device: a work item and a passive timer exclude each other.
+/// S-8: one lock for all callbacks of the device: a work item and a passive timer exclude each
+/// other.
 #[test]
 fn callbacks_of_one_device_exclude_each_other() {
     for_seeds(|| {

@@ -8,7 +8,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use kmdf_mock::call_unsafe_wdf_function_binding as wdf;
+use kmdf_mock::call_unsafe_wdf_function_binding as unsafe_wdf;
 use kmdf_mock::world::{self, Gate, Sim, Verifier};
 use kmdf_mock::*;
 use wdf_common::*;
@@ -37,36 +37,39 @@ impl Objects {
 
 type Call = fn(Objects);
 
+/// What a call returns does not matter here.
+fn ignore<T>(_: T) {}
+
 /// V-8: name, ceiling, and a call that is legal at the ceiling.
 const CEILINGS: &[(&str, u8, Call)] = &[
     ("WdfDpcCreate", 2, |o| {
-        drop(try_dpc(dpc_config(), attributes(o.device.0)))
+        ignore(try_dpc(dpc_config(), attributes(o.device.0)))
     }),
-    ("WdfDpcEnqueue", 15, |o| drop(o.dpc.enqueue())),
-    ("WdfDpcCancel", 15, |o| drop(o.dpc.cancel(false))),
-    ("WdfDpcCancel", 0, |o| drop(o.dpc.cancel(true))),
-    ("WdfDpcWdmGetDpc", 15, |o| drop(o.dpc.kdpc())),
+    ("WdfDpcEnqueue", 15, |o| ignore(o.dpc.enqueue())),
+    ("WdfDpcCancel", 15, |o| ignore(o.dpc.cancel(false))),
+    ("WdfDpcCancel", 0, |o| ignore(o.dpc.cancel(true))),
+    ("WdfDpcWdmGetDpc", 15, |o| ignore(o.dpc.kdpc())),
     ("WdfWorkItemCreate", 2, |o| {
-        drop(try_work_item(work_item_config(), attributes(o.device.0)));
+        ignore(try_work_item(work_item_config(), attributes(o.device.0)));
     }),
     ("WdfWorkItemEnqueue", 2, |o| o.item.enqueue()),
     ("WdfWorkItemFlush", 0, |o| o.item.flush()),
     ("WdfWorkItemGetParentObject", 2, |o| {
         // SAFETY: the handle is good.
-        drop(unsafe { wdf!(WdfWorkItemGetParentObject, o.item.raw()) });
+        ignore(unsafe { unsafe_wdf!(WdfWorkItemGetParentObject, o.item.raw()) });
     }),
     ("WdfTimerCreate", 2, |o| {
-        drop(try_timer(timer_config(), attributes(o.device.0)))
+        ignore(try_timer(timer_config(), attributes(o.device.0)))
     }),
-    ("WdfTimerStart", 2, |o| drop(o.timer.start_ms(1))),
-    ("WdfTimerStop", 2, |o| drop(o.timer.stop(false))),
-    ("WdfTimerStop", 0, |o| drop(o.timer.stop(true))),
+    ("WdfTimerStart", 2, |o| ignore(o.timer.start_ms(1))),
+    ("WdfTimerStop", 2, |o| ignore(o.timer.stop(false))),
+    ("WdfTimerStop", 0, |o| ignore(o.timer.stop(true))),
     ("WdfTimerGetParentObject", 2, |o| {
         // SAFETY: the handle is good.
-        drop(unsafe { wdf!(WdfTimerGetParentObject, o.timer.raw()) });
+        ignore(unsafe { unsafe_wdf!(WdfTimerGetParentObject, o.timer.raw()) });
     }),
     ("WdfObjectCreate", 2, |o| {
-        drop(try_general(attributes(o.device.0)))
+        ignore(try_general(attributes(o.device.0)))
     }),
     ("WdfObjectDelete", 2, |o| General(o.item.0).delete()),
     ("WdfObjectReferenceActual", 2, |o| {
@@ -99,7 +102,8 @@ fn every_call_has_its_ceiling() {
     }
 }
 
-/// V-2: exactly three calls look at the IRQL themselves; on a machine with the verifier they refuse.
+/// V-2: exactly three calls look at the IRQL themselves; on a machine with the verifier they
+/// refuse.
 #[test]
 fn three_calls_refuse_to_wait_above_passive() {
     Sim::new(1)
@@ -124,12 +128,12 @@ fn three_calls_refuse_to_wait_above_passive() {
 #[test]
 fn without_a_verifier_the_wait_fails() {
     let calls: [Call; 3] = [
-        |o| drop(o.dpc.cancel(true)),
+        |o| ignore(o.dpc.cancel(true)),
         |o| {
             o.item.enqueue();
             o.item.flush();
         },
-        |o| drop(o.timer.stop(true)),
+        |o| ignore(o.timer.stop(true)),
     ];
     for call in calls {
         let result = Sim::new(1).cpus(1).verifier(Verifier::Off).run(move || {
@@ -157,7 +161,7 @@ fn device_calls_are_refused_above_passive() {
             world::at_dispatch(|| {
                 // SAFETY: the pointers are good for the call.
                 let init = unsafe {
-                    wdf!(
+                    unsafe_wdf!(
                         WdfControlDeviceInitAllocate,
                         objects.driver as WDFDRIVER,
                         &raw const sddl
@@ -171,8 +175,8 @@ fn device_calls_are_refused_above_passive() {
         .unwrap();
 }
 
-/// V-4: breaks are counted by name with the verifier on, and not counted without; either way there is a
-/// line in the debug output, and the call does what the source does.
+/// V-4: breaks are counted by name with the verifier on, and not counted without; either way there
+/// is a line in the debug output, and the call does what the source does.
 #[test]
 fn breaks_are_counted_when_the_verifier_is_on() {
     for (mode, expected) in [(Verifier::Off, 0), (Verifier::On, 1), (Verifier::Strict, 1)] {

@@ -12,8 +12,8 @@ macro_rules! table {
         let mut table: [WDFFUNC; LENGTH] = [Some(absent); LENGTH];
         $(
             let function: $type = Some($name);
-            // SAFETY: both are optional function pointers of one size. Whoever calls an entry goes back
-            // to the type that belongs to its index.
+            // SAFETY: both are optional function pointers of one size. Whoever calls an entry goes
+            // back to the type that belongs to its index.
             let entry = unsafe { transmute::<$type, WDFFUNC>(function) };
             table[_WDFFUNCENUM::$index as usize] = entry;
         )*

@@ -170,7 +170,14 @@ fn a_thread_ends_itself() {
                     Some(body),
                     context,
                 );
-                ntddk::ObReferenceObjectByHandle(handle, 0, null, 0, &raw mut object, null);
+                ntddk::ObReferenceObjectByHandle(
+                    handle,
+                    0,
+                    std::ptr::null_mut(),
+                    0,
+                    &raw mut object,
+                    null,
+                );
                 ntddk::ZwClose(handle);
                 common::wait_for(object, None);
                 ntddk::ObfDereferenceObject(object);

@@ -5,7 +5,11 @@
 //! detaches, unloads the driver and checks what must always hold: `accepted = run + cancelled + pending`,
 //! nothing pending, no unexpected diagnostic.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -433,5 +437,48 @@ impl Trace {
     }
     pub fn get(&self) -> String {
         self.0.lock().unwrap().clone()
+    }
+}
+
+/// Runs `scenario` with both rules for works on the machines that `machine` makes.
+pub fn rows_on(machine: fn(u64) -> Sim, seeds: u64, scenario: fn(&Rig)) {
+    for reentrance in [SelfReentrant, NonReentrant] {
+        world::seeds(0..seeds, |seed| {
+            let run = machine(seed).run(move || {
+                let rig = Rig::new(reentrance);
+                scenario(&rig);
+                rig.finish();
+            });
+            if let Err(failure) = run {
+                panic!("{failure}\nwith {reentrance:?}");
+            }
+        });
+    }
+}
+
+/// Waits until nothing can go on without time passing, and fails the world unless `thread` still waits.
+#[track_caller]
+pub fn still_waits(thread: &world::Thread) {
+    world::settle();
+    sim_assert!(!thread.is_finished(), "the call returned too early");
+}
+
+/// Sleeps for so many jiffies.
+pub fn sleep_jiffies(count: u64) {
+    world::sleep_100ns(count * 10_000_000 / HZ);
+}
+
+impl Work {
+    /// `timer.expires`.
+    pub fn expires(self) -> u64 {
+        // SAFETY: the item is alive.
+        unsafe { (*self.0).item.expires() }
+    }
+}
+
+impl Seen {
+    /// Runs that have ended.
+    pub fn ended(&self) -> u32 {
+        self.runs() - self.inside()
     }
 }

@@ -622,6 +622,25 @@ fn a_burst_on_the_only_cpu_costs_one_enqueue() {
     });
 }
 
+/// Once the works of a burst run, an enqueue is due only when a worker gives its thread back to NT with
+/// works left, after a batch of 32.
+#[test]
+fn running_a_thousand_works_costs_an_enqueue_per_batch() {
+    rows_on(machine, 10, |_| {
+        let wq = Wq::with(0, 4);
+        let gate = Gate::new();
+        let works = gated(1000, &gate);
+        let before = world::counters().work_item_enqueues;
+        works.iter().for_each(|work| sim_assert!(work.queue(wq)));
+        gate.open();
+        wq.flush();
+        let enqueues = world::counters().work_item_enqueues - before;
+        sim_assert!(enqueues <= 4 + 1000_u64.div_ceil(32), "{enqueues} enqueues");
+        wq.destroy();
+        free(works);
+    });
+}
+
 /// A flush returns although works queue themselves for ever, since it waits for no later queueing.
 #[test]
 fn flush_returns_under_a_requeueing_load() {
@@ -745,7 +764,7 @@ fn two_queues_are_destroyed_at_once() {
             sim_assert!(work.queue(queues[index % 2]));
         }
         let threads = queues.map(|wq| world::spawn("destroyer", None, move || wq.destroy()));
-        threads.map(world::Thread::join);
+        threads.into_iter().for_each(world::Thread::join);
         sim_assert_eq!(runs(&works), 20);
         wait_until(|| inside(&works) == 0);
         free(works);

@@ -60,6 +60,13 @@ impl Sim {
         self
     }
 
+    /// Standard timers expire on the first tick at or after their due time. Without this they are, by seed,
+    /// a tick late now and then (T-30): for tests that say on which tick something happens.
+    pub fn timers_on_time(mut self) -> Self {
+        self.config.late_timers = false;
+        self
+    }
+
     /// How violations of IRQL ceilings are answered.
     pub fn verifier(mut self, verifier: Verifier) -> Self {
         self.config.verifier = verifier;

@@ -16,6 +16,7 @@ pub const FREED: &str = "PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5)";
 const BOTH: &[WorkReentrance] = &[SelfReentrant, NonReentrant];
 
 /// One hazard of facts/hazards.
+#[derive(Clone, Copy)]
 pub struct Hazard {
     /// Its number, and a word if there are two of that number.
     pub id: &'static str,
@@ -73,6 +74,11 @@ macro_rules! hazard {
     };
 }
 
+/// A machine whose DPC watchdog waits for 5 ms only; what it waits for here never ends.
+fn impatient(sim: Sim) -> Sim {
+    sim.watchdog_100ns(20_000, 50_000)
+}
+
 /// Every hazard that is tried.
 #[rustfmt::skip]
 pub const HAZARDS: &[Hazard] = &[
@@ -81,16 +87,17 @@ pub const HAZARDS: &[Hazard] = &[
     hazard!("H-4", "works come and go, nothing stays", works_come_and_go,
         "WDFWORKITEMs that 50 freed works left behind: 50"),
     hazard!("H-9", "queue_work in an ISR", queue_work_in_isr, "KMDF_IRQL(WdfWorkItemEnqueue)"),
-    hazard!("H-9 off", "the same, on a machine without verifier", queue_work_in_isr, "DV(0xC4,0x31)", BOTH,
-        |sim| sim.verifier(Verifier::Off)),
+    hazard!("H-9 off", "the same, on a machine without verifier", queue_work_in_isr,
+        "DV(0xC4,0x31)", BOTH, |sim| sim.verifier(Verifier::Off)),
     hazard!("H-14", "a tasklet never overlaps itself", schedule_on_two_cpus,
         "the function runs 2 times at once"),
     // A drain of bottomhalf gives other DPCs their turn, but the CPU's threads wait for ever all the same.
     Hazard { passes: false, ..hazard!("H-15", "a tasklet schedules itself for ever",
-        tasklet_schedules_itself, "DPC_WATCHDOG(0x133,1)") },
+        tasklet_schedules_itself, "DPC_WATCHDOG(0x133,1)", BOTH, impatient) },
     hazard!("H-17", "after tasklet_kill nothing runs", kill_running_and_scheduled,
         "tasklet_kill returned during a run"),
-    hazard!("H-18", "a disabled tasklet is scheduled", schedule_disabled, "DPC_WATCHDOG(0x133,1)"),
+    hazard!("H-18", "a disabled tasklet is scheduled", schedule_disabled,
+        "DPC_WATCHDOG(0x133,1)", BOTH, impatient),
     hazard!("H-19", "a work never overlaps itself (3.7)", queue_running,
         "the function runs 2 times at once", &[NonReentrant]),
     hazard!("H-20", "queue_work of a pending work is false", queue_twice,
@@ -107,8 +114,8 @@ pub const HAZARDS: &[Hazard] = &[
         "accepted, and run or cancelled", BOTH, |sim| sim.workers(1)),
     hazard!("H-27", "an armed work runs or is cancelled", arm_while_cancelled,
         "accepted, and run or cancelled"),
-    hazard!("H-28", "a delayed work never runs early", not_early, "a delay of 11 jiffies was over after ",
-        BOTH, |sim| sim.tick_100ns(156_250)),
+    hazard!("H-28", "a delayed work never runs early", not_early,
+        "a delay of 11 jiffies was over after ", BOTH, |sim| sim.tick_100ns(156_250)),
 ];
 
 impl Hazard {
@@ -193,6 +200,57 @@ impl Hazard {
             self.id,
             self.convicted_as
         );
+    }
+}
+
+/// Controls of the trial itself.
+mod controls {
+    use super::*;
+
+    /// A mapping that passes is not convicted, and that is a failure.
+    #[test]
+    #[should_panic(expected = "H-14: no seed convicts the naive mapping")]
+    fn a_pass_is_no_conviction() {
+        let naive = scenarios::plain_use::<Naive>;
+        let hazard = Hazard {
+            naive,
+            ..*Hazard::by_id("H-14")
+        };
+        hazard.judge();
+    }
+
+    /// A conviction by another name is a failure.
+    #[test]
+    #[should_panic(expected = "H-14: convicted for another reason than the function runs 2 times")]
+    fn another_name_is_no_conviction() {
+        let naive = scenarios::queue_work_in_isr::<Naive>;
+        let hazard = Hazard {
+            naive,
+            ..*Hazard::by_id("H-14")
+        };
+        hazard.judge();
+    }
+
+    /// What bottomhalf does wrong is found.
+    #[test]
+    #[should_panic(expected = "H-14: bottomhalf with SelfReentrant: replay: KMDF_MOCK_SEED=")]
+    fn bottomhalf_is_tried_too() {
+        let hazard = Hazard {
+            bottomhalf: || kmdf_mock::sim_assert!(false, "a scenario that fails"),
+            ..*Hazard::by_id("H-14")
+        };
+        hazard.judge();
+    }
+
+    /// A limit that is not there any more is found.
+    #[test]
+    #[should_panic(expected = "H-14: bottomhalf passes, so this is no limit any more")]
+    fn a_lifted_limit_is_found() {
+        let hazard = Hazard {
+            passes: false,
+            ..*Hazard::by_id("H-14")
+        };
+        hazard.judge();
     }
 }
 

@@ -1,5 +1,5 @@
-//! A driver that does legal things at random: it is never convicted, its books balance, and the same
-//! seed gives the same trace.
+//! A driver that does legal things at random: it is never convicted, its books balance, and the
+//! same seed gives the same trace.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -178,8 +178,8 @@ fn legal_life() {
     setup.finish();
 }
 
-/// D-8, D-12, W-7, T-12: whatever legal calls are made, every accepted DPC runs or was removed, no item
-/// runs unasked, no timer fires unasked, and nobody is convicted.
+/// D-8, D-12, W-7, T-12: whatever legal calls are made, every accepted DPC runs or was removed, no
+/// item runs unasked, no timer fires unasked, and nobody is convicted.
 #[test]
 fn legal_driver_is_never_convicted() {
     let modes = [Preemption::Often, Preemption::Always, Preemption::Seldom];

@@ -174,6 +174,47 @@ fn create_under_a_dying_parent_is_refused() {
     });
 }
 
+/// T-6, T-10: a create that fails for want of an NT timer or of a work item leaves a count in
+/// order: the parent goes, and the driver with it.
+#[test]
+fn failed_create_leaves_the_counts_in_order() {
+    let mut refused = 0;
+    for nth in 1..40 {
+        refused += strict(nth)
+            .fail_allocation(nth)
+            .run(|| {
+                let config = WDF_DRIVER_CONFIG {
+                    Size: size_of::<WDF_DRIVER_CONFIG>() as u32,
+                    EvtDriverUnload: Some(nothing),
+                    DriverInitFlags: _WDF_DRIVER_INIT_FLAGS::WdfDriverInitNonPnpDriver as u32,
+                    ..Default::default()
+                };
+                let Ok(driver) = world::Driver::load_with(config) else {
+                    return 0;
+                };
+                let mut refused = 0;
+                if let Ok(device) = driver.control_device(None) {
+                    let parent = device as usize;
+                    for attributes in [attributes(parent), passive_attributes(parent)] {
+                        if let Err(status) = try_timer(timer_config(), attributes) {
+                            sim_assert_eq!(status, STATUS_INSUFFICIENT_RESOURCES);
+                            refused += 1;
+                        }
+                    }
+                }
+                driver.unload();
+                refused
+            })
+            .unwrap();
+    }
+    assert!(
+        refused > 2,
+        "object, NT timer and work item were each missing once: {refused}"
+    );
+}
+
+unsafe extern "C" fn nothing(_driver: WDFDRIVER) {}
+
 /// T-7: a dispatch timer unless its own attributes say passive.
 #[test]
 fn callback_level_is_that_of_the_own_attributes() {
@@ -674,7 +715,7 @@ fn dispatch_timer_may_delete_itself() {
     });
 }
 
-/// T-22, observed in §12: a passive timer that deletes itself waits for itself.
+/// T-22, W-34, observed in §12: a passive timer that deletes itself waits for itself.
 #[test]
 fn passive_timer_that_deletes_itself_deadlocks() {
     world::seeds(SEEDS, |seed| {
@@ -738,7 +779,7 @@ fn delete_lets_a_queued_passive_run_go_first() {
         .unwrap();
 }
 
-/// T-24, observed in §12: fires that find an earlier one still queued are lost.
+/// T-24, W-33, observed in §12: fires that find an earlier one still queued are lost.
 #[test]
 fn passive_fires_are_lost_while_one_is_queued() {
     world::seeds(SEEDS, |seed| {
@@ -765,7 +806,7 @@ fn passive_fires_are_lost_while_one_is_queued() {
     });
 }
 
-/// T-24, observed in §12: a fire that finds an earlier one running overlaps it.
+/// T-24, W-33, observed in §12: a fire that finds an earlier one running overlaps it.
 #[test]
 fn passive_fires_overlap_while_one_runs() {
     for_seeds(|| {

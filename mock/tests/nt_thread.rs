@@ -188,9 +188,8 @@ fn worker_failure(f: impl Fn() + Send + Sync + 'static) -> String {
 /// W-16: a worker routine may not return at DISPATCH_LEVEL (0xE1), nor in a critical region, nor bound to a CPU.
 #[test]
 fn what_a_worker_routine_leaves_behind_is_convicted() {
-    // SAFETY (all below): the calls are valid; that they are not paired is the point.
     let irql = worker_failure(|| {
-        // SAFETY: as above.
+        // SAFETY: the call is valid; that it is not paired is the point.
         unsafe { ntddk::KfRaiseIrql(2) };
     });
     assert_eq!(irql, "WORKER_THREAD_RETURNED_AT_BAD_IRQL(0xE1)");

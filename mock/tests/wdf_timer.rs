@@ -342,6 +342,57 @@ fn start_while_running_down_is_dropped() {
     });
 }
 
+/// T-13, T-16: a start that races a delete is the driver's bug: it is dropped, or finds the handle
+/// gone, or fires into an object that is gone, and is then convicted by name.
+///
+/// A tick of 400 ns, so that a timer can expire inside the window between arming and letting go.
+#[test]
+fn start_that_races_a_delete_is_convicted() {
+    let mut codes = std::collections::BTreeMap::new();
+    for seed in 0..2000 {
+        let result = strict(seed)
+            .tick_100ns(4)
+            .preemption(Preemption::Always)
+            .run(|| {
+                let setup = Setup::new();
+                let timer = setup.timer().on_run(|_| linger());
+                let go = Gate::new();
+                let (gate, first) = (go.clone(), go.clone());
+                let starter = world::spawn("starter", Some(0), move || {
+                    first.wait();
+                    timer.start(0);
+                });
+                let deleter = world::spawn("deleter", Some(1), move || {
+                    go.wait();
+                    timer.delete();
+                });
+                gate.open();
+                starter.join();
+                deleter.join();
+                world::sleep_100ns(5000);
+                setup.finish();
+            });
+        let code = result
+            .err()
+            .map_or("none".to_owned(), |failure| failure.code().to_owned());
+        *codes.entry(code).or_insert(0) += 1;
+    }
+    let allowed = [
+        "PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5)",
+        "WDF_VIOLATION(0x10D,5)",
+        "none",
+    ];
+    for code in codes.keys() {
+        assert!(
+            allowed.contains(&code.as_str()) || code == "TIMER_OR_DPC_INVALID(0xC7,0)",
+            "{codes:?}"
+        );
+    }
+    for code in allowed {
+        assert!(codes.contains_key(code), "{code} in {codes:?}");
+    }
+}
+
 /// T-14, T-19, observed in §12: a start during another thread's waiting stop is dropped, and it is
 /// the stop that returns TRUE. Dispatch timer.
 #[test]

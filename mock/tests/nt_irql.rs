@@ -147,7 +147,7 @@ fn spin_lock_misuse_is_convicted() {
         lock.with(|| lock.with(|| ()));
     });
     assert_eq!(recursion, "DV(0xC4,0x1000)");
-    // SAFETY (all below): the lock outlives its use; the calls are wrong on purpose.
+    // SAFETY: the lock outlives its use; the calls are wrong on purpose.
     let passive = failure(|| unsafe { ntddk::KeReleaseSpinLock(Lock::new().raw(), 0) });
     assert_eq!(passive, "DV(0xC4,0x32)");
     // SAFETY: as above.

@@ -188,9 +188,8 @@ fn worker_failure(f: impl Fn() + Send + Sync + 'static) -> String {
 /// W-16: a worker routine may not return at DISPATCH_LEVEL (0xE1), nor in a critical region, nor bound to a CPU.
 #[test]
 fn what_a_worker_routine_leaves_behind_is_convicted() {
-    // SAFETY (all below): the calls are valid; that they are not paired is the point.
     let irql = worker_failure(|| {
-        // SAFETY: as above.
+        // SAFETY: the call is valid; that it is not paired is the point.
         unsafe { ntddk::KfRaiseIrql(2) };
     });
     assert_eq!(irql, "WORKER_THREAD_RETURNED_AT_BAD_IRQL(0xE1)");
@@ -232,4 +231,34 @@ fn an_unpaired_critical_region_is_convicted() {
     // SAFETY: the unpaired call is the point.
     let result = Sim::new(1).run(|| unsafe { ntddk::KeLeaveCriticalRegion() });
     assert_eq!(result.unwrap_err().code(), "DV(0xC4,0x40003)");
+}
+
+/// N-23, N-25, H-36: a CPU comes online: the active count grows up to the maximum, threads run on it, and a DPC
+/// can be targeted at it. Before that a DPC for it is 0xC7 with parameter 1 = 3.
+#[test]
+fn a_cpu_comes_online() {
+    world::seeds(0..50, |seed| {
+        let used = Sim::new(seed).cpus(1).max_cpus(3).run(|| {
+            let seen = Arc::new(AtomicU32::new(0));
+            sim_assert_eq!(world::add_cpu(), 1);
+            // SAFETY: the call has no requirement.
+            sim_assert_eq!(unsafe { ntddk::KeQueryActiveProcessorCountEx(0) }, 2);
+            let mark = Arc::clone(&seen);
+            let dpc = Dpc::new(move || {
+                mark.fetch_add(world::current_cpu(), Ordering::SeqCst);
+            });
+            dpc.set_target(1);
+            sim_assert!(dpc.insert());
+            world::run_on_cpu(1, || sim_assert_eq!(world::current_cpu(), 1));
+            world::settle();
+            seen.load(Ordering::SeqCst)
+        });
+        assert_eq!(used.unwrap(), 1);
+    });
+    let early = Sim::new(1).cpus(1).max_cpus(2).run(|| {
+        let dpc = Dpc::new(|| ());
+        dpc.set_target(1);
+        dpc.insert();
+    });
+    assert_eq!(early.unwrap_err().code(), "TIMER_OR_DPC_INVALID(0xC7,3)");
 }

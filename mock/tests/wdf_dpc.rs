@@ -608,6 +608,27 @@ fn self_queueing_keeps_the_cpu_from_its_threads() {
     });
 }
 
+/// D-21, D-25: a DPC that always queues itself on its own CPU ends at the watchdog's cumulative
+/// limit; one that never returns at the limit of a single routine.
+#[test]
+fn endless_dpcs_meet_the_watchdog() {
+    let storm = strict(1).run(|| {
+        let setup = Setup::new();
+        let dpc = setup.dpc().on_run(|dpc| {
+            dpc.enqueue();
+        });
+        dpc.enqueue();
+        world::settle();
+    });
+    assert_eq!(code_of(storm), "DPC_WATCHDOG(0x133,1)");
+    let stuck = strict(1).run(|| {
+        let setup = Setup::new();
+        setup.dpc().on_run(|_| spin_until(|| false)).enqueue();
+        world::settle();
+    });
+    assert_eq!(code_of(stuck), "DPC_WATCHDOG(0x133,0)");
+}
+
 /// D-26, observed in §12: deleting a DPC runs a queued instance, it does not drop it.
 #[test]
 fn delete_runs_a_queued_instance() {
@@ -769,6 +790,27 @@ fn callback_that_changes_the_irql_is_convicted() {
         world::settle();
     });
     assert_eq!(code_of(result), "IRQL_UNEXPECTED_VALUE(0xC8)");
+}
+
+/// O-15: when the delete has returned, the callback does not run again.
+#[test]
+fn nothing_runs_after_the_delete_returned() {
+    for_seeds(|| {
+        let setup = Setup::new();
+        let over = flag();
+        let seen = Arc::clone(&over);
+        let dpc = setup.dpc().urgent().on_run(move |_| {
+            sim_assert!(!seen.load(SeqCst));
+            linger();
+        });
+        for cpu in 0..4 {
+            world::run_on_cpu(cpu, move || dpc.enqueue());
+        }
+        dpc.delete();
+        over.store(true, SeqCst);
+        world::sleep_100ns(1_000_000);
+        setup.finish();
+    });
 }
 
 /// The counters of the calls and callbacks.

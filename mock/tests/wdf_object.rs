@@ -251,6 +251,39 @@ fn context_is_freed_with_its_object() {
         .unwrap();
 }
 
+/// H-3, 0xD5: a plain read of a context after its object was destroyed ends the process with status
+/// 112 and the replay line. The control runs in a child process.
+#[test]
+fn plain_read_of_a_freed_context_is_convicted() {
+    if std::env::var_os("KMDF_MOCK_CONTROL").is_some() {
+        let result = strict(9).run(|| {
+            let setup = Setup::new();
+            let object = general(setup.device.0);
+            let context = context_of(object.0).cast::<u64>();
+            object.delete();
+            // SAFETY: the read is the mistake that is convicted.
+            let late = unsafe { context.read_volatile() };
+            world::fail("ASSERT", format!("freed memory was read: {late}"));
+        });
+        panic!("{result:?}");
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "plain_read_of_a_freed_context_is_convicted",
+            "--exact",
+            "--nocapture",
+        ])
+        .env("KMDF_MOCK_CONTROL", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(112), "{text}");
+    assert!(
+        text.contains("PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5)"),
+        "{text}"
+    );
+}
+
 /// O-4, observed in §12: children are cleaned up before their parent, whatever the order among
 /// siblings; memory goes from the parent on, and a referenced child last.
 #[test]

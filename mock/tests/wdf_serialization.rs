@@ -80,7 +80,8 @@ fn scope_none_accepts_everything() {
         .unwrap();
 }
 
-/// S-3, S-4, confirmed in §12: the truth table for a real scope.
+/// S-3, S-4, W-3, confirmed in §12: the truth table for a real scope; a work item counts as
+/// passive.
 #[test]
 fn real_scope_wants_the_level_of_the_parent() {
     Sim::new(1)
@@ -217,6 +218,41 @@ fn callbacks_of_one_device_exclude_each_other() {
         timer.stop(true);
         sim_assert_eq!(inside.most(), 1);
         sim_assert!(inside.total() >= 2);
+        driver.unload();
+    });
+}
+
+/// T-26: a dispatch timer's callback is under the spin lock, at DISPATCH, and excludes the device's
+/// DPCs.
+#[test]
+fn serialized_dispatch_timer_excludes_dpcs() {
+    for_seeds(|| {
+        let (driver, device) = device(DISPATCH, DEVICE_SCOPE);
+        let inside = Inside::new();
+        let mut config = timer_config();
+        config.AutomaticSerialization = 1;
+        let seen = Arc::clone(&inside);
+        let timer = try_timer(config, with_context(attributes(device))).unwrap();
+        timer.on_run(move |_| {
+            sim_assert_eq!(u32::from(world::current_irql()), DISPATCH_LEVEL);
+            seen.during(linger);
+        });
+        let mut config = dpc_config();
+        config.AutomaticSerialization = 1;
+        let seen = Arc::clone(&inside);
+        let dpc = try_dpc(config, with_context(attributes(device)))
+            .unwrap()
+            .urgent();
+        dpc.on_run(move |_| seen.during(linger));
+        timer.start_ms(1);
+        for _ in 0..40 {
+            dpc.enqueue();
+            world::sleep_100ns(5_000);
+        }
+        timer.stop(true);
+        dpc.cancel(true);
+        sim_assert_eq!(inside.most(), 1);
+        sim_assert!(inside.total() > 1);
         driver.unload();
     });
 }

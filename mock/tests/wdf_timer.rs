@@ -174,6 +174,47 @@ fn create_under_a_dying_parent_is_refused() {
     });
 }
 
+/// T-6, T-10: a create that fails for want of an NT timer or of a work item leaves a count in
+/// order: the parent goes, and the driver with it.
+#[test]
+fn failed_create_leaves_the_counts_in_order() {
+    let mut refused = 0;
+    for nth in 1..40 {
+        refused += strict(nth)
+            .fail_allocation(nth)
+            .run(|| {
+                let config = WDF_DRIVER_CONFIG {
+                    Size: size_of::<WDF_DRIVER_CONFIG>() as u32,
+                    EvtDriverUnload: Some(nothing),
+                    DriverInitFlags: _WDF_DRIVER_INIT_FLAGS::WdfDriverInitNonPnpDriver as u32,
+                    ..Default::default()
+                };
+                let Ok(driver) = world::Driver::load_with(config) else {
+                    return 0;
+                };
+                let mut refused = 0;
+                if let Ok(device) = driver.control_device(None) {
+                    let parent = device as usize;
+                    for attributes in [attributes(parent), passive_attributes(parent)] {
+                        if let Err(status) = try_timer(timer_config(), attributes) {
+                            sim_assert_eq!(status, STATUS_INSUFFICIENT_RESOURCES);
+                            refused += 1;
+                        }
+                    }
+                }
+                driver.unload();
+                refused
+            })
+            .unwrap();
+    }
+    assert!(
+        refused > 2,
+        "object, NT timer and work item were each missing once: {refused}"
+    );
+}
+
+unsafe extern "C" fn nothing(_driver: WDFDRIVER) {}
+
 /// T-7: a dispatch timer unless its own attributes say passive.
 #[test]
 fn callback_level_is_that_of_the_own_attributes() {
@@ -299,6 +340,57 @@ fn start_while_running_down_is_dropped() {
             })
             .unwrap();
     });
+}
+
+/// T-13, T-16: a start that races a delete is the driver's bug: it is dropped, or finds the handle
+/// gone, or fires into an object that is gone, and is then convicted by name.
+///
+/// A tick of 400 ns, so that a timer can expire inside the window between arming and letting go.
+#[test]
+fn start_that_races_a_delete_is_convicted() {
+    let mut codes = std::collections::BTreeMap::new();
+    for seed in 0..2000 {
+        let result = strict(seed)
+            .tick_100ns(4)
+            .preemption(Preemption::Always)
+            .run(|| {
+                let setup = Setup::new();
+                let timer = setup.timer().on_run(|_| linger());
+                let go = Gate::new();
+                let (gate, first) = (go.clone(), go.clone());
+                let starter = world::spawn("starter", Some(0), move || {
+                    first.wait();
+                    timer.start(0);
+                });
+                let deleter = world::spawn("deleter", Some(1), move || {
+                    go.wait();
+                    timer.delete();
+                });
+                gate.open();
+                starter.join();
+                deleter.join();
+                world::sleep_100ns(5000);
+                setup.finish();
+            });
+        let code = result
+            .err()
+            .map_or("none".to_owned(), |failure| failure.code().to_owned());
+        *codes.entry(code).or_insert(0) += 1;
+    }
+    let allowed = [
+        "PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5)",
+        "WDF_VIOLATION(0x10D,5)",
+        "none",
+    ];
+    for code in codes.keys() {
+        assert!(
+            allowed.contains(&code.as_str()) || code == "TIMER_OR_DPC_INVALID(0xC7,0)",
+            "{codes:?}"
+        );
+    }
+    for code in allowed {
+        assert!(codes.contains_key(code), "{code} in {codes:?}");
+    }
 }
 
 /// T-14, T-19, observed in §12: a start during another thread's waiting stop is dropped, and it is
@@ -674,7 +766,7 @@ fn dispatch_timer_may_delete_itself() {
     });
 }
 
-/// T-22, observed in §12: a passive timer that deletes itself waits for itself.
+/// T-22, W-34, observed in §12: a passive timer that deletes itself waits for itself.
 #[test]
 fn passive_timer_that_deletes_itself_deadlocks() {
     world::seeds(SEEDS, |seed| {
@@ -738,7 +830,7 @@ fn delete_lets_a_queued_passive_run_go_first() {
         .unwrap();
 }
 
-/// T-24, observed in §12: fires that find an earlier one still queued are lost.
+/// T-24, W-33, observed in §12: fires that find an earlier one still queued are lost.
 #[test]
 fn passive_fires_are_lost_while_one_is_queued() {
     world::seeds(SEEDS, |seed| {
@@ -765,7 +857,7 @@ fn passive_fires_are_lost_while_one_is_queued() {
     });
 }
 
-/// T-24, observed in §12: a fire that finds an earlier one running overlaps it.
+/// T-24, W-33, observed in §12: a fire that finds an earlier one running overlaps it.
 #[test]
 fn passive_fires_overlap_while_one_runs() {
     for_seeds(|| {

@@ -75,6 +75,24 @@ fn create_bug_checks_on_bad_pointers() {
     assert_eq!(code_of(bad_parent), "WDF_VIOLATION(0x10D,5)");
 }
 
+/// W-4: one NT work item per WDFWORKITEM, for life: enqueueing allocates nothing.
+#[test]
+fn enqueue_allocates_nothing() {
+    strict(1)
+        .run(|| {
+            let setup = Setup::new();
+            let item = setup.work_item().on_run(|_| {});
+            let before = world::counters();
+            for _ in 0..10 {
+                item.enqueue();
+                item.flush();
+            }
+            sim_assert_eq!((world::counters() - before).pool_allocations, 0);
+            setup.finish();
+        })
+        .unwrap();
+}
+
 /// W-5: enqueue works at DISPATCH, creation too; the callback runs at PASSIVE in a system worker.
 #[test]
 fn enqueue_at_dispatch_runs_at_passive() {
@@ -163,7 +181,8 @@ fn every_enqueue_is_followed_by_a_start() {
     });
 }
 
-/// W-12, observed in §12: enqueued again from its own callback, the item overlaps itself.
+/// W-11, W-12, observed in §12: the queued mark is cleared before the callback; enqueued again from
+/// there, the item overlaps itself.
 #[test]
 fn item_overlaps_itself() {
     for_seeds(|| {
@@ -619,6 +638,44 @@ fn items_start_in_queue_order() {
             })
             .unwrap();
     });
+}
+
+/// W-27: work items go to the delayed queue: a critical one of the driver's own that comes later is
+/// served first.
+#[test]
+fn items_go_to_the_delayed_queue() {
+    unsafe extern "C" fn critical(_device: PDEVICE_OBJECT, context: PVOID) {
+        // SAFETY: the context is the log, which outlives the world's run.
+        let order = unsafe { &*context.cast::<std::sync::Mutex<Vec<&'static str>>>() };
+        order.lock().unwrap().push("critical");
+    }
+    Sim::new(1)
+        .workers(1)
+        .run(|| {
+            let setup = Setup::new();
+            let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let go = Gate::new();
+            let wait = go.clone();
+            setup.work_item().on_run(move |_| wait.wait()).enqueue();
+            world::settle();
+            let seen = Arc::clone(&order);
+            setup
+                .work_item()
+                .on_run(move |_| seen.lock().unwrap().push("delayed"))
+                .enqueue();
+            // SAFETY: the item is freed after it ran; the log lives until then.
+            unsafe {
+                let item = ntddk::IoAllocateWorkItem(null_mut());
+                let log = Arc::as_ptr(&order).cast_mut().cast();
+                ntddk::IoQueueWorkItem(item, Some(critical), 0, log);
+                go.open();
+                world::settle();
+                ntddk::IoFreeWorkItem(item);
+            }
+            sim_assert_eq!(*order.lock().unwrap(), ["critical", "delayed"]);
+            setup.finish();
+        })
+        .unwrap();
 }
 
 /// W-30, H-32: with every worker blocked in a callback that waits for another callback, the world

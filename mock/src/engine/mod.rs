@@ -59,6 +59,8 @@ pub(crate) trait Engine: Send + Sync {
     fn wake(&self, w: &World, thread: ThreadId);
     /// The affinity of the calling thread has changed: moves it to a CPU it may run on. *Switches.*
     fn move_to_affinity(&self, w: &World);
+    /// The affinities of threads other than the calling one have changed: more CPUs for them.
+    fn affinities_changed(&self, w: &World);
     /// `cpu` drains its DPC queue as soon as its IRQL allows.
     fn request_drain(&self, w: &World, cpu: u32);
     /// `cpu` looks at its asserted interrupt lines as soon as it can.

@@ -305,7 +305,7 @@ fn expiry_tick(w: &World, due: i64) -> u64 {
     }
 }
 
-/// When a wait with a timeout ends: as a timer would, and never before the last tick.
+/// The tick on which a wait with a timeout ends: never early.
 pub(crate) fn wait_until(w: &World, timeout: i64) -> u64 {
     tick_at_or_after(w, interrupt_time_of(w, timeout, w.engine.now()))
 }

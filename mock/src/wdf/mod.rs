@@ -10,6 +10,15 @@
 //!
 //! Above: drivers. Below: `ntddk`, and the few things in `hooks` that are not NT calls. Nothing
 //! here knows which engine runs the world.
+//!
+//! # Where it does not imitate
+//!
+//! - A timer create that fails for want of an NT timer keeps its reference count in order; the
+//!   framework is suspected not to (T-10).
+//! - The 60-second wait of a work item's flush and delete (W-20) ends after three rounds with
+//!   `SIM_DEADLOCK` or `SIM_LIVELOCK` instead of going on for ever.
+//! - Siblings are disposed in an order that the seed picks (O-4); device names are not kept.
+//! - Queues, requests, interrupts and power states do not exist.
 
 #![allow(
     non_snake_case,

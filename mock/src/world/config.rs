@@ -59,7 +59,7 @@ impl Config {
             preemption: Preemption::Often,
             trace_all: false,
             step_limit: 4_000_000,
-            watchdog: (200_000, 500_000),
+            watchdog: (500_000, 1_000_000),
         }
     }
 

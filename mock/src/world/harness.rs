@@ -83,6 +83,38 @@ pub fn seed() -> Option<u64> {
     try_current().and_then(|w| w.config.seed)
 }
 
+/// Brings one more CPU online (N-23, N-25) and returns its index. Threads that may run everywhere may run on it
+/// too.
+///
+/// # Panics
+/// If the machine has its maximum already (`max_cpus`).
+pub fn add_cpu() -> u32 {
+    let w = current();
+    w.engine.preempt(w);
+    let cpu = w.nt.with(|nt| {
+        assert!(
+            nt.active < w.config.max_cpus,
+            "the machine has no CPU left to bring online"
+        );
+        let everywhere = nt.all_cpus();
+        nt.active += 1;
+        let now = nt.all_cpus();
+        for thread in &mut nt.threads {
+            if thread.affinity == everywhere {
+                thread.affinity = now;
+            }
+            if thread.user_affinity == Some(everywhere) {
+                thread.user_affinity = Some(now);
+            }
+        }
+        nt.active - 1
+    });
+    w.trace_event("CPU online", u64::from(cpu), 0);
+    w.engine.affinities_changed(w);
+    w.engine.preempt(w);
+    cpu
+}
+
 /// A number below `n`, picked by the seed.
 pub fn choose(n: u32) -> u32 {
     current().engine.choose(n)

@@ -20,7 +20,7 @@ use crate::world::trace::Trace;
 /// A module keeps its own per-world state with [`World::extension`]: it names a type of its own with
 /// `Default`, and gets the one value of that type in this world, made on first use and alive as long as
 /// the world. State that changes goes behind a [`Big`] in that type:
-/// ```ignore
+/// ```text
 /// #[derive(Default)]
 /// struct Objects { table: Big<Table> }
 /// let objects = world::current().extension::<Objects>();

@@ -264,6 +264,11 @@ impl Engine for Live {
         }
     }
 
+    fn affinities_changed(&self, w: &World) {
+        // The other threads learn it when they next ask for an affinity of their own.
+        self.move_to_affinity(w);
+    }
+
     fn request_drain(&self, _w: &World, cpu: u32) {
         let target = &self.cpus[cpu as usize];
         target.want_drain();

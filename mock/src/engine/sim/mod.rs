@@ -269,6 +269,16 @@ impl Engine for Sim {
         }
     }
 
+    fn affinities_changed(&self, w: &World) {
+        let affinities: Vec<u64> =
+            w.nt.with(|nt| nt.threads.iter().map(|thread| thread.affinity).collect());
+        self.state.with(|s| {
+            for (context, affinity) in s.contexts.iter_mut().zip(affinities) {
+                context.affinity = affinity;
+            }
+        });
+    }
+
     fn request_drain(&self, _w: &World, cpu: u32) {
         self.state.with(|s| {
             s.cpus[cpu as usize].drain = true;

@@ -1,2 +1,31 @@
 //! Linux tasklets, work, delayed work and workqueues on Windows KMDF.
 #![no_std]
+#![expect(
+    non_camel_case_types,
+    non_snake_case,
+    reason = "the public names are Linux's"
+)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(test, feature = "mock"))]
+extern crate std;
+
+mod attach;
+pub mod delayed_work;
+#[cfg_attr(
+    not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))),
+    allow(dead_code, reason = "nothing can be attached without a provider")
+)]
+mod engine;
+mod kmdf;
+pub mod linux;
+mod sync;
+pub mod tasklet;
+pub mod work;
+pub mod workqueue;
+
+pub use crate::attach::{Attachment, attach, counters};
+pub use crate::engine::backend::Status;
+pub use crate::engine::runtime::Counters;
+pub use crate::kmdf::{Config, Host, WorkReentrance};

@@ -1,0 +1,206 @@
+//! The scheduler: which CPU advances next, and with which thread.
+
+use crate::engine::sim::context::{Phase, Why, resume};
+use crate::engine::sim::state::State;
+use crate::engine::sim::{Sim, publish, report};
+use crate::engine::{Entry, ThreadId};
+use crate::nt::state::Kind;
+use crate::world::config::CPU_LIMIT;
+use crate::world::state::{World, current};
+
+/// Once in so many switches a CPU is held back for a while: long windows in one context find what many
+/// short ones do not.
+const HOLD_ONE_IN: u32 = 12;
+/// Longest hold, as a power of two of switches.
+const HOLD_POWER: u32 = 11;
+
+impl Sim {
+    /// Runs the world until thread `main` is over or the world has failed.
+    pub(crate) fn run(&self, w: &World, main: ThreadId) {
+        loop {
+            let over = self.state.with(|s| s.contexts[main].phase == Phase::Over);
+            if over || w.failure.with(|failure| failure.is_some()) {
+                break;
+            }
+            let Some(cpu) = self.pick() else {
+                if self.rest(w) {
+                    continue;
+                }
+                break;
+            };
+            self.advance(w, cpu);
+        }
+        self.state
+            .with(|s| s.contexts.iter_mut().for_each(|context| context.forget()));
+    }
+
+    /// Picks the CPU that goes on.
+    fn pick(&self) -> Option<usize> {
+        self.state.with(|s| {
+            let mut candidates = [0_u8; CPU_LIMIT as usize];
+            let mut count = 0;
+            for held in [false, true] {
+                for cpu in 0..s.cpus.len() {
+                    if s.is_runnable(cpu) && (held || s.cpus[cpu].held_until <= s.switches) {
+                        candidates[count] = cpu as u8;
+                        count += 1;
+                    }
+                }
+                if count > 0 {
+                    break;
+                }
+            }
+            (count > 0).then(|| usize::from(candidates[s.rng.below(count as u32) as usize]))
+        })
+    }
+
+    /// Lets `cpu` run until its context gives the OS thread back.
+    fn advance(&self, w: &World, cpu: usize) {
+        self.current.set(cpu);
+        let id = match self.state.with(|s| s.cpus[cpu].thread) {
+            Some(id) => id,
+            None => self.dispatch(w, cpu),
+        };
+        let coro = self.state.with(|s| {
+            s.switches += 1;
+            self.plan_switch(s);
+            self.entered_step.set(self.step.get());
+            self.update_attention(s);
+            s.contexts[id].coroutine(id, publish)
+        });
+        w.trace
+            .with(|trace| trace.count_in(self.place(), "switch", id as u64, cpu as u64));
+        // SAFETY: the context is on this CPU, so it neither runs elsewhere nor is over.
+        let why = unsafe { resume(coro) };
+        // A CPU drains its queue before it goes idle (D-23).
+        let queued = matches!(why, Why::Blocked | Why::Over)
+            && w.nt.with(|nt| !nt.cpus[cpu].dpcs.is_empty());
+        self.state.with(|s| {
+            s.cpus[cpu].time = self.own_time(s);
+            s.cpus[cpu].drain |= queued;
+            s.put_down(cpu, id, why);
+        });
+    }
+
+    /// Puts a thread on a halted CPU: a ready one, or the idle thread if something is requested of the CPU.
+    fn dispatch(&self, w: &World, cpu: usize) -> ThreadId {
+        let ready = self.state.with(|s| {
+            let wanted = s.cpus[cpu].drain || s.cpus[cpu].interrupt;
+            if wanted && s.rng.one_in(2) {
+                None
+            } else {
+                s.take_ready(cpu)
+            }
+        });
+        let id = ready.unwrap_or_else(|| self.idle_thread(w, cpu));
+        self.state.with(|s| {
+            s.contexts[id].phase = Phase::Running;
+            s.cpus[cpu].thread = Some(id);
+            s.cpus[cpu].irql = s.contexts[id].irql;
+        });
+        id
+    }
+
+    fn idle_thread(&self, w: &World, cpu: usize) -> ThreadId {
+        if let Some(id) = self.state.with(|s| s.cpus[cpu].idle) {
+            return id;
+        }
+        let id =
+            w.nt.with(|nt| nt.add_thread(format!("idle {cpu}"), Kind::Idle, 1 << cpu));
+        let entry: Entry = Box::new(|| {
+            let w = current();
+            let sim = crate::engine::sim::sim_of(w);
+            loop {
+                sim.deliver(w);
+                sim.suspend(Why::Idle);
+            }
+        });
+        self.state.with(|s| {
+            s.contexts
+                .push(super::context::Context::new(entry, 1 << cpu));
+            s.cpus[cpu].idle = Some(id);
+        });
+        id
+    }
+
+    /// Nothing can run: drains what waits, wakes who waits for rest, moves the clock. False: the world is
+    /// stuck, and the failure is recorded.
+    fn rest(&self, w: &World) -> bool {
+        let settler = self.state.with(|s| s.settlers.front().copied());
+        if let Some(thread) = settler {
+            let waiting = w.nt.with(|nt| {
+                (0..nt.cpus.len())
+                    .filter(|&cpu| !nt.cpus[cpu].dpcs.is_empty())
+                    .collect::<Vec<_>>()
+            });
+            self.state.with(|s| {
+                for &cpu in &waiting {
+                    s.cpus[cpu].drain = true;
+                }
+                if waiting.is_empty() {
+                    s.settlers.pop_front();
+                    s.contexts[thread].phase = Phase::Ready;
+                    s.ready.push(thread);
+                }
+            });
+            self.idle_step.set(self.step.get());
+            return true;
+        }
+        if self.state.with(|s| s.jumps) > report::JUMP_LIMIT {
+            self.record_livelock(w, "time passes and nothing else happens".to_owned());
+            return false;
+        }
+        if self.jump(w) {
+            return true;
+        }
+        self.deadlock(w);
+        false
+    }
+}
+
+impl State {
+    fn is_runnable(&self, cpu: usize) -> bool {
+        let state = &self.cpus[cpu];
+        state.thread.is_some() || state.drain || state.interrupt || self.has_ready(cpu)
+    }
+
+    /// Books what a context that gave the OS thread back does next.
+    fn put_down(&mut self, cpu: usize, id: ThreadId, why: Why) {
+        match why {
+            Why::Preempted => {
+                if self.rng.one_in(HOLD_ONE_IN) {
+                    let power = 1 + self.rng.below(HOLD_POWER);
+                    self.cpus[cpu].held_until = self.switches + (1 << power);
+                }
+                let low = self.cpus[cpu].irql < 2 && Some(id) != self.cpus[cpu].idle;
+                let one_in = if self.has_ready(cpu) { 2 } else { 8 };
+                if low && self.rng.one_in(one_in) {
+                    self.release_cpu(cpu, id);
+                    self.ready.push(id);
+                }
+            }
+            Why::Moved => {
+                self.release_cpu(cpu, id);
+                self.ready.push(id);
+            }
+            Why::Blocked => self.release_cpu(cpu, id),
+            Why::Idle => {
+                self.cpus[cpu].thread = None;
+                self.contexts[id].phase = Phase::Ready;
+            }
+            Why::Over => {
+                self.cpus[cpu].thread = None;
+                self.contexts[id].forget();
+            }
+        }
+    }
+
+    fn release_cpu(&mut self, cpu: usize, id: ThreadId) {
+        self.contexts[id].irql = self.cpus[cpu].irql;
+        if self.contexts[id].phase == Phase::Running {
+            self.contexts[id].phase = Phase::Ready;
+        }
+        self.cpus[cpu].thread = None;
+        self.cpus[cpu].irql = 0;
+    }
+}

@@ -1,0 +1,130 @@
+//! The scheduler's data.
+
+use std::cell::{Cell, UnsafeCell};
+use std::collections::VecDeque;
+
+use crate::engine::ThreadId;
+use crate::engine::rng::Rng;
+use crate::engine::sim::context::Context;
+
+/// State that only one OS thread uses, with a check that no closure enters it twice.
+pub(super) struct Local<T> {
+    busy: Cell<bool>,
+    value: UnsafeCell<T>,
+}
+
+impl<T> Local<T> {
+    pub(super) const fn new(value: T) -> Self {
+        Self {
+            busy: Cell::new(false),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Runs `f` on the state. `f` may not switch contexts nor call a driver.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        assert!(
+            !self.busy.replace(true),
+            "kmdf-mock: the scheduler's state is entered twice"
+        );
+        // SAFETY: `busy` excludes a second reference, and the engine is used by one OS thread only.
+        let result = f(unsafe { &mut *self.value.get() });
+        self.busy.set(false);
+        result
+    }
+}
+
+/// One virtual CPU.
+#[derive(Debug, Clone)]
+pub(super) struct Cpu {
+    pub(super) irql: u8,
+    /// The thread on the CPU: a real one or the idle thread; `None` when the CPU is halted.
+    pub(super) thread: Option<ThreadId>,
+    pub(super) idle: Option<ThreadId>,
+    /// A drain of the DPC queue has been requested.
+    pub(super) drain: bool,
+    /// Interrupt lines may be asserted.
+    pub(super) interrupt: bool,
+    /// Until this count of switches the CPU makes no progress if another can.
+    pub(super) held_until: u64,
+    /// Time spent on this CPU, in 100 ns.
+    pub(super) time: u64,
+    /// `time` when the IRQL last rose from below DISPATCH_LEVEL.
+    pub(super) high_since: u64,
+    /// `time` when each nested DPC or interrupt routine began.
+    pub(super) routines: Vec<u64>,
+}
+
+impl Cpu {
+    const fn new() -> Self {
+        Self {
+            irql: 0,
+            thread: None,
+            idle: None,
+            drain: false,
+            interrupt: false,
+            held_until: 0,
+            time: 0,
+            high_since: 0,
+            routines: Vec::new(),
+        }
+    }
+
+    /// Whether something is requested that the CPU's IRQL lets it look at.
+    pub(super) const fn wants_attention(&self) -> bool {
+        (self.drain && self.irql < 2) || (self.interrupt && self.irql < 12)
+    }
+}
+
+/// Everything that is not on the hot path of a preemption point.
+pub(super) struct State {
+    pub(super) rng: Rng,
+    pub(super) cpus: Vec<Cpu>,
+    pub(super) contexts: Vec<Context>,
+    pub(super) ready: Vec<ThreadId>,
+    /// Who sleeps until when; unordered, there are few.
+    pub(super) sleepers: Vec<(u64, ThreadId)>,
+    pub(super) settlers: VecDeque<ThreadId>,
+    pub(super) switches: u64,
+    /// Mean number of points between two switches.
+    pub(super) pace: u32,
+    /// Times the clock was moved because nothing could run.
+    pub(super) jumps: u64,
+    /// Such moves in a row that only ended waits that are repeated.
+    pub(super) soft_jumps: u32,
+}
+
+impl State {
+    pub(super) fn new(rng: Rng, cpus: usize, pace: u32) -> Self {
+        Self {
+            rng,
+            cpus: vec![Cpu::new(); cpus],
+            contexts: Vec::new(),
+            ready: Vec::new(),
+            sleepers: Vec::new(),
+            settlers: VecDeque::new(),
+            switches: 0,
+            pace,
+            jumps: 0,
+            soft_jumps: 0,
+        }
+    }
+
+    /// Whether some ready thread may run on `cpu`.
+    pub(super) fn has_ready(&self, cpu: usize) -> bool {
+        self.ready
+            .iter()
+            .any(|&id| self.contexts[id].affinity & (1 << cpu) != 0)
+    }
+
+    /// Takes one of the ready threads that may run on `cpu`.
+    pub(super) fn take_ready(&mut self, cpu: usize) -> Option<ThreadId> {
+        let fits = |id: ThreadId| self.contexts[id].affinity & (1 << cpu) != 0;
+        let count = self.ready.iter().filter(|&&id| fits(id)).count();
+        let pick = self.rng.below(count as u32) as usize;
+        let place = (0..self.ready.len())
+            .filter(|&place| fits(self.ready[place]))
+            .nth(pick)?;
+        Some(self.ready.remove(place))
+    }
+}

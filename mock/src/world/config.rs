@@ -1,0 +1,74 @@
+//! What a world is made of.
+
+/// How violations of an IRQL ceiling are answered (facts §10 item 9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verifier {
+    /// No verifier: the call does what it would do on a machine without one.
+    Off,
+    /// The KMDF verifier: the results of V-2, and breaks counted by name (V-4).
+    On,
+    /// Every violation is a failure of the run.
+    Strict,
+}
+
+/// How often a preemption point really switches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preemption {
+    /// Only a context that waits or spins gives way.
+    Never,
+    /// Once in about two hundred points.
+    Seldom,
+    /// Once in a few points; the seed picks how many.
+    Often,
+    /// At every point.
+    Always,
+}
+
+/// The parts of a world's machine, whichever engine runs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) seed: Option<u64>,
+    pub(crate) cpus: u32,
+    pub(crate) max_cpus: u32,
+    pub(crate) tick: u32,
+    pub(crate) workers: u32,
+    pub(crate) verifier: Verifier,
+    pub(crate) fail_allocation: Option<u64>,
+    pub(crate) preemption: Preemption,
+    pub(crate) trace_all: bool,
+    pub(crate) step_limit: u64,
+    pub(crate) watchdog: (u64, u64),
+}
+
+/// Most CPUs a world can have: one bit each in an affinity mask.
+pub(crate) const CPU_LIMIT: u32 = 64;
+
+impl Config {
+    /// The default machine: 4 CPUs, a tick of 15.625 ms, 16 worker threads, strict.
+    pub(crate) const fn new(seed: Option<u64>) -> Self {
+        Self {
+            seed,
+            cpus: 4,
+            max_cpus: 0,
+            tick: 156_250,
+            workers: 16,
+            verifier: Verifier::Strict,
+            fail_allocation: None,
+            preemption: Preemption::Often,
+            trace_all: false,
+            step_limit: 4_000_000,
+            watchdog: (200_000, 500_000),
+        }
+    }
+
+    /// Active and maximum processor count made consistent.
+    pub(crate) fn checked(mut self) -> Self {
+        assert!(
+            self.cpus >= 1 && self.cpus <= CPU_LIMIT,
+            "a world has 1 to {CPU_LIMIT} CPUs"
+        );
+        self.max_cpus = self.max_cpus.max(self.cpus);
+        assert!(self.tick > 0, "a tick takes time");
+        self
+    }
+}

@@ -1,0 +1,28 @@
+//! Worlds: making one, running code in it, and what a test does inside.
+
+pub(crate) mod config;
+pub(crate) mod counters;
+pub(crate) mod failure;
+mod harness;
+mod interrupt;
+pub(crate) mod panics;
+pub mod pool;
+mod run;
+mod seeds;
+pub(crate) mod state;
+mod thread;
+pub(crate) mod trace;
+
+pub use config::{Preemption, Verifier};
+pub use counters::Counters;
+#[doc(hidden)]
+pub use failure::assertion_failed;
+pub use failure::{Failure, fail};
+pub use harness::*;
+pub use interrupt::Interrupt;
+pub use run::{Sim, Traced};
+pub use seeds::seeds;
+pub use thread::{Gate, Thread, spawn};
+
+pub use crate::wdf::{Driver, DriverEntry};
+pub(crate) use state::{World, in_sim, try_current};

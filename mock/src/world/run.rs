@@ -1,0 +1,170 @@
+//! Builders of worlds.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::engine::sim;
+use crate::nt::{self, state::Kind};
+use crate::world::config::{Config, Preemption, Verifier};
+use crate::world::failure::Failure;
+use crate::world::state::{World, enter, try_current};
+use crate::world::{panics, pool};
+
+/// A simulated world: deterministic, the same seed gives the same run.
+#[derive(Debug, Clone)]
+pub struct Sim {
+    config: Config,
+}
+
+/// A run and its trace.
+#[derive(Debug)]
+pub struct Traced<R> {
+    /// What the run returned.
+    pub result: Result<R, Failure>,
+    /// Every event, a line each, without addresses.
+    pub trace: Vec<String>,
+    /// A number that equal traces share.
+    pub fingerprint: u64,
+    /// Preemption points passed.
+    pub steps: u64,
+}
+
+impl Sim {
+    /// A world with 4 CPUs, a tick of 15.625 ms, 16 system worker threads and a strict verifier.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            config: Config::new(Some(seed)),
+        }
+    }
+
+    /// Active CPUs.
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.config.cpus = cpus;
+        self
+    }
+
+    /// CPUs that the machine can ever have (N-23); at least the active ones.
+    pub fn max_cpus(mut self, cpus: u32) -> Self {
+        self.config.max_cpus = cpus;
+        self
+    }
+
+    /// The length of a tick in 100 ns: 156 250 is NT's default, 40 000 is a tick per jiffy at HZ = 250.
+    pub fn tick_100ns(mut self, tick: u32) -> Self {
+        self.config.tick = tick;
+        self
+    }
+
+    /// System worker threads (W-30).
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.config.workers = workers;
+        self
+    }
+
+    /// How violations of IRQL ceilings are answered.
+    pub fn verifier(mut self, verifier: Verifier) -> Self {
+        self.config.verifier = verifier;
+        self
+    }
+
+    /// Makes the `nth` allocation of the driver and every later one fail, counted from 1 (V-1).
+    pub fn fail_allocation(mut self, nth: u64) -> Self {
+        self.config.fail_allocation = Some(nth);
+        self
+    }
+
+    /// How often a preemption point really switches.
+    pub fn preemption(mut self, preemption: Preemption) -> Self {
+        self.config.preemption = preemption;
+        self
+    }
+
+    /// Preemption points that may pass without the world coming to rest; more is `SIM_LIVELOCK`.
+    pub fn step_limit(mut self, steps: u64) -> Self {
+        self.config.step_limit = steps;
+        self
+    }
+
+    /// The DPC watchdog (D-25): time of one routine and time at DISPATCH_LEVEL or above, in 100 ns. The
+    /// defaults are far below the real ones, since a preemption point takes only 100 ns.
+    pub fn watchdog_100ns(mut self, routine: u64, cumulative: u64) -> Self {
+        self.config.watchdog = (routine, cumulative);
+        self
+    }
+
+    /// Runs `f` as the first system thread of the world. The run ends with it: threads that still run then
+    /// are forgotten.
+    ///
+    /// # Errors
+    /// The first failure of the world.
+    ///
+    /// # Panics
+    /// Inside another world.
+    pub fn run<R: Send + 'static>(
+        self,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        self.execute(f).result
+    }
+
+    /// As [`Sim::run`], and keeps the whole trace.
+    pub fn run_traced<R: Send + 'static>(
+        mut self,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> Traced<R> {
+        self.config.trace_all = true;
+        self.execute(f)
+    }
+
+    fn execute<R: Send + 'static>(self, f: impl FnOnce() -> R + Send + 'static) -> Traced<R> {
+        assert!(try_current().is_none(), "a world is run inside a world");
+        panics::install();
+        pool::install_fault_handler();
+        let config = self.config.checked();
+        let engine = Box::new(sim::Sim::new(&config));
+        let world = Box::into_raw(Box::new(World::new(config, engine)));
+        // SAFETY: the box is freed below, after its last context is gone and the guard is dropped.
+        let w: &'static World = unsafe { &*world };
+        let guard = enter(w);
+        let slot = Arc::new(Mutex::new(None));
+        let result = Arc::clone(&slot);
+        let main = nt::thread::create(
+            w,
+            "main".to_owned(),
+            Kind::Harness,
+            None,
+            Box::new(move || {
+                let value = f();
+                *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            }),
+        );
+        let engine = sim::sim_of(w);
+        engine.run(w, main);
+        let traced = Traced {
+            result: outcome(w, &slot),
+            trace: w.trace.with(|trace| {
+                trace.lines(|id| {
+                    w.nt.with(|nt| {
+                        nt.threads
+                            .get(id)
+                            .map_or_else(String::new, |t| t.name.clone())
+                    })
+                })
+            }),
+            fingerprint: w.trace.with(|trace| trace.fingerprint()),
+            steps: engine.steps(),
+        };
+        drop(guard);
+        // SAFETY: the engine has forgotten every context, and nothing else keeps a reference.
+        drop(unsafe { Box::from_raw(world) });
+        traced
+    }
+}
+
+/// The failure of a run, or else its value.
+fn outcome<R>(w: &World, slot: &Mutex<Option<R>>) -> Result<R, Failure> {
+    if let Some(failure) = w.failure.with(Option::take) {
+        return Err(failure);
+    }
+    let value = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(value.expect("a world without a failure ends when its first thread has returned"))
+}

@@ -1,0 +1,327 @@
+//! DPCs: facts D-8 to D-24 and D-30.
+
+mod common;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use common::{Dpc, run};
+use kmdf_mock::world::{self, Sim};
+use kmdf_mock::{_KDPC_IMPORTANCE, sim_assert, sim_assert_eq};
+
+/// D-8, D-10, D-18: an insertion at DISPATCH_LEVEL is TRUE once, then FALSE; the routine runs once, at
+/// DISPATCH_LEVEL, when the IRQL is lowered.
+#[test]
+fn a_queued_dpc_is_not_queued_again() {
+    run(0..50, |_| {
+        let runs = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&runs);
+        let dpc = Dpc::new(move || {
+            sim_assert_eq!(world::current_irql(), 2);
+            seen.fetch_add(1, Ordering::SeqCst);
+        });
+        world::at_dispatch(|| {
+            sim_assert!(dpc.insert());
+            sim_assert!(!dpc.insert());
+            sim_assert_eq!(runs.load(Ordering::SeqCst), 0);
+        });
+        sim_assert_eq!(runs.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// D-11, D-20: the queued mark is gone before the routine begins, so a second CPU can queue and run the same
+/// DPC at the same time.
+#[test]
+fn a_dpc_runs_on_two_cpus_at_once() {
+    let overlaps = Arc::new(AtomicU32::new(0));
+    for seed in 0..100 {
+        let overlaps = Arc::clone(&overlaps);
+        Sim::new(seed)
+            .run(move || {
+                let inside = Arc::new(AtomicU32::new(0));
+                let both = Arc::clone(&inside);
+                let dpc = Dpc::new(move || {
+                    if both.fetch_add(1, Ordering::SeqCst) == 1 {
+                        overlaps.fetch_add(1, Ordering::SeqCst);
+                    }
+                    for _ in 0..20 {
+                        kmdf_mock::sync::preempt();
+                    }
+                    both.fetch_sub(1, Ordering::SeqCst);
+                });
+                let other = dpc.clone();
+                let thread = world::spawn("other", Some(1), move || {
+                    other.insert();
+                });
+                world::run_on_cpu(0, || dpc.insert());
+                thread.join();
+                world::settle();
+            })
+            .unwrap();
+    }
+    assert!(overlaps.load(Ordering::SeqCst) > 0, "no seed overlaps");
+}
+
+/// D-22: High goes to the head, the others to the tail.
+#[test]
+fn high_importance_goes_first() {
+    run(0..20, |_| {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let make = |n: u32, importance| {
+            let order = Arc::clone(&order);
+            let dpc = Dpc::new(move || order.lock().unwrap().push(n));
+            dpc.set_importance(importance);
+            dpc
+        };
+        let medium = _KDPC_IMPORTANCE::MediumImportance;
+        let high = _KDPC_IMPORTANCE::HighImportance;
+        let dpcs = [
+            make(1, medium),
+            make(2, high),
+            make(3, medium),
+            make(4, high),
+        ];
+        world::at_dispatch(|| dpcs.iter().for_each(|dpc| assert!(dpc.insert())));
+        sim_assert_eq!(*order.lock().unwrap(), [4, 2, 1, 3]);
+    });
+}
+
+/// D-12, D-31: removing a queued DPC is TRUE and it does not run; removing it again, or while it runs, is
+/// FALSE.
+#[test]
+fn a_removed_dpc_does_not_run() {
+    run(0..50, |_| {
+        let runs = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&runs);
+        let dpc = Dpc::new(move || {
+            seen.fetch_add(1, Ordering::SeqCst);
+        });
+        world::at_dispatch(|| {
+            sim_assert!(dpc.insert());
+            sim_assert!(dpc.remove());
+            sim_assert!(!dpc.remove());
+        });
+        world::settle();
+        sim_assert_eq!(runs.load(Ordering::SeqCst), 0);
+    });
+}
+
+/// D-21: a DPC that queues itself again runs in the same drain, before the IRQL drops.
+#[test]
+fn a_dpc_that_queues_itself_runs_before_the_irql_drops() {
+    run(0..50, |_| {
+        let runs = Arc::new(AtomicU32::new(0));
+        let own: Arc<OnceLock<Dpc>> = Arc::default();
+        let (seen, again) = (Arc::clone(&runs), Arc::clone(&own));
+        let dpc = own.get_or_init(|| {
+            Dpc::new(move || {
+                if seen.fetch_add(1, Ordering::SeqCst) < 4 {
+                    sim_assert!(again.get().unwrap().insert());
+                }
+            })
+        });
+        world::run_on_cpu(0, || world::at_dispatch(|| dpc.insert()));
+        sim_assert_eq!(runs.load(Ordering::SeqCst), 5);
+    });
+}
+
+/// D-25, D-21: a DPC that queues itself for ever keeps its CPU at DISPATCH_LEVEL: 0x133 with parameter 1 = 1.
+#[test]
+fn a_self_requeue_storm_hits_the_watchdog() {
+    let failure = Sim::new(1)
+        .run(|| {
+            let own: Arc<OnceLock<Dpc>> = Arc::default();
+            let again = Arc::clone(&own);
+            let dpc = own.get_or_init(|| {
+                Dpc::new(move || {
+                    again.get().unwrap().insert();
+                })
+            });
+            dpc.insert();
+            world::settle();
+        })
+        .unwrap_err();
+    assert_eq!(failure.code(), "DPC_WATCHDOG(0x133,1)");
+}
+
+/// D-25: one routine that does not end: 0x133 with parameter 1 = 0.
+#[test]
+fn a_routine_without_end_hits_the_watchdog() {
+    let failure = Sim::new(1)
+        .run(|| {
+            let dpc = Dpc::new(|| {
+                loop {
+                    kmdf_mock::sync::preempt();
+                }
+            });
+            dpc.insert();
+            world::settle();
+        })
+        .unwrap_err();
+    assert_eq!(failure.code(), "DPC_WATCHDOG(0x133,0)");
+}
+
+/// D-19, D-24: the CPU is the target if there is one, else the CPU of the insertion; a target set while the DPC
+/// is queued counts for the next insertion.
+#[test]
+fn the_target_cpu_runs_the_dpc() {
+    run(0..50, |_| {
+        let cpus = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&cpus);
+        let dpc = Dpc::new(move || seen.lock().unwrap().push(world::current_cpu()));
+        dpc.set_importance(_KDPC_IMPORTANCE::MediumHighImportance);
+        world::run_on_cpu(2, || {
+            world::at_dispatch(|| {
+                dpc.insert();
+                dpc.set_target(3);
+            });
+            world::settle();
+            dpc.insert();
+            world::settle();
+        });
+        sim_assert_eq!(*cpus.lock().unwrap(), [2, 3]);
+    });
+}
+
+/// D-23: a Medium DPC for another CPU waits for a tick while that CPU is busy below DISPATCH_LEVEL; a
+/// MediumHigh one does not.
+#[test]
+fn only_medium_high_interrupts_another_cpu() {
+    let waited = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+    let seen = Arc::clone(&waited);
+    run(0..40, move |seed| {
+        let importance = [
+            _KDPC_IMPORTANCE::MediumImportance,
+            _KDPC_IMPORTANCE::MediumHighImportance,
+        ][seed as usize % 2];
+        let ran = Arc::new(AtomicU32::new(0));
+        let (mark, stop) = (Arc::clone(&ran), Arc::new(AtomicU32::new(0)));
+        let (ready, until) = (Arc::new(AtomicU32::new(0)), Arc::clone(&stop));
+        let started = Arc::clone(&ready);
+        let busy = world::spawn("busy", Some(1), move || {
+            started.store(1, Ordering::SeqCst);
+            while until.load(Ordering::SeqCst) == 0 {
+                kmdf_mock::sync::preempt();
+            }
+        });
+        let dpc = Dpc::new(move || mark.store(1, Ordering::SeqCst));
+        dpc.set_importance(importance);
+        dpc.set_target(1);
+        world::run_on_cpu(0, || {
+            while ready.load(Ordering::SeqCst) == 0 {
+                kmdf_mock::sync::preempt();
+            }
+            dpc.insert();
+            let begin = world::now_100ns();
+            while ran.load(Ordering::SeqCst) == 0 {
+                kmdf_mock::sync::preempt();
+            }
+            if world::now_100ns() - begin > 20_000 {
+                seen[seed as usize % 2].fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        stop.store(1, Ordering::SeqCst);
+        busy.join();
+    });
+    assert!(
+        waited[0].load(Ordering::SeqCst) >= 15,
+        "a Medium DPC mostly waits for the tick"
+    );
+    assert_eq!(
+        waited[1].load(Ordering::SeqCst),
+        0,
+        "a MediumHigh DPC never does"
+    );
+}
+
+/// D-30: the flush waits for what is queued and what runs on every CPU, and not for what comes later.
+#[test]
+fn a_flush_waits_for_what_was_queued_before() {
+    run(0..100, |_| {
+        let ended = Arc::new(AtomicU32::new(0));
+        let dpcs: Vec<Dpc> = (0..4)
+            .map(|cpu| {
+                let ended = Arc::clone(&ended);
+                let dpc = Dpc::new(move || {
+                    for _ in 0..10 {
+                        kmdf_mock::sync::preempt();
+                    }
+                    ended.fetch_add(1, Ordering::SeqCst);
+                });
+                dpc.set_target(cpu);
+                dpc
+            })
+            .collect();
+        dpcs.iter().for_each(|dpc| assert!(dpc.insert()));
+        // SAFETY: the call has no requirement beyond PASSIVE_LEVEL.
+        unsafe { kmdf_mock::ntddk::KeFlushQueuedDpcs() };
+        sim_assert_eq!(ended.load(Ordering::SeqCst), 4);
+        sim_assert_eq!(world::counters().dpc_flushes, 1);
+    });
+}
+
+/// D-30: a DPC that queues itself again before each flush looks is not waited for without end.
+#[test]
+fn a_flush_ends_under_a_dpc_that_comes_back() {
+    run(0..50, |_| {
+        let own: Arc<OnceLock<Dpc>> = Arc::default();
+        let stop = Arc::new(AtomicU32::new(0));
+        let (again, until) = (Arc::clone(&own), Arc::clone(&stop));
+        let dpc = own.get_or_init(|| {
+            Dpc::new(move || {
+                if until.load(Ordering::SeqCst) == 0 {
+                    again.get().unwrap().insert();
+                }
+            })
+        });
+        dpc.set_target(3);
+        dpc.set_importance(_KDPC_IMPORTANCE::MediumHighImportance);
+        world::run_on_cpu(0, || {
+            dpc.insert();
+            // SAFETY: the call has no requirement beyond PASSIVE_LEVEL.
+            unsafe { kmdf_mock::ntddk::KeFlushQueuedDpcs() };
+            stop.store(1, Ordering::SeqCst);
+        });
+        world::settle();
+    });
+}
+
+/// D-27: memory with a queued DPC in it is freed: 0xC7 with parameter 1 = 1.
+#[test]
+fn freeing_a_queued_dpc_is_convicted() {
+    let failure = Sim::new(3)
+        .run(|| {
+            // SAFETY: a KDPC may be all zeroes until it is initialised.
+            let dpc = world::pool::alloc(unsafe { std::mem::zeroed::<kmdf_mock::KDPC>() });
+            world::at_dispatch(|| {
+                // SAFETY: the block is alive, and the test is about freeing it too early.
+                unsafe {
+                    kmdf_mock::ntddk::KeInitializeDpc(dpc, None, std::ptr::null_mut());
+                    kmdf_mock::ntddk::KeInsertQueueDpc(
+                        dpc,
+                        std::ptr::null_mut(),
+                        std::ptr::null_mut(),
+                    );
+                    world::pool::free(dpc);
+                }
+            });
+        })
+        .unwrap_err();
+    assert_eq!(failure.code(), "TIMER_OR_DPC_INVALID(0xC7,1)");
+}
+
+/// D-32: a routine that returns at another IRQL: 0xC8.
+#[test]
+fn a_routine_that_leaves_the_irql_raised_is_convicted() {
+    let failure = Sim::new(4)
+        .run(|| {
+            Dpc::new(|| {
+                // SAFETY: the test is about not restoring the IRQL.
+                unsafe { kmdf_mock::ntddk::KfRaiseIrql(5) };
+            })
+            .insert();
+            world::settle();
+        })
+        .unwrap_err();
+    assert_eq!(failure.code(), "IRQL_UNEXPECTED_VALUE(0xC8)");
+}

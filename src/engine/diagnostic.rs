@@ -1,0 +1,134 @@
+//! Misuse that Linux warns about, said by name.
+//!
+//! Each diagnostic has a stable code. It is printed once per occurrence, on one line, with the item,
+//! its function and what to do; it never changes memory that the driver relies on.
+
+use super::backend::Backend;
+use super::item::work_struct;
+use super::runtime::Runtime;
+use crate::sync::Ordering;
+
+/// A misuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Diagnostic {
+    /// Queueing an item that no init call has prepared.
+    QueueUninitialised,
+    /// Queueing from outside to a queue that is being drained or destroyed.
+    QueueDraining,
+    /// Queueing before attach or after detach.
+    NotAttached,
+    /// Queueing on a null queue.
+    NullQueue,
+    /// Cancelling or flushing an item that no init call has prepared.
+    WaitUninitialised,
+    /// A call that waits, at DISPATCH_LEVEL or above.
+    WaitAtDispatch,
+    /// Waiting for the work, tasklet or queue that the caller is running for.
+    WaitForOneself,
+    /// A work is disabled 65 535 times.
+    DisableOverflow,
+    /// `tasklet_enable` without a `tasklet_disable`.
+    EnableUnderflow,
+    /// A delayed work was still armed for a queue that is destroyed.
+    ArmedAtEnd,
+    /// A tasklet was still scheduled and disabled at detach.
+    DisabledAtEnd,
+    /// `max_active` outside 1 ..= 512.
+    MaxActive,
+    /// A queue made by `alloc_workqueue` was still there at detach.
+    QueueAtEnd,
+}
+
+impl Diagnostic {
+    /// The stable code.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::QueueUninitialised => "BH01",
+            Self::QueueDraining => "BH02",
+            Self::NotAttached => "BH03",
+            Self::NullQueue => "BH04",
+            Self::WaitUninitialised => "BH05",
+            Self::WaitAtDispatch => "BH06",
+            Self::WaitForOneself => "BH07",
+            Self::DisableOverflow => "BH08",
+            Self::EnableUnderflow => "BH09",
+            Self::ArmedAtEnd => "BH10",
+            Self::DisabledAtEnd => "BH11",
+            Self::MaxActive => "BH12",
+            Self::QueueAtEnd => "BH13",
+        }
+    }
+
+    /// What is wrong and what to do.
+    pub(crate) const fn advice(self) -> &'static str {
+        match self {
+            Self::QueueUninitialised => {
+                "the item was never initialised; it is not queued. Call INIT_WORK, \
+                 INIT_DELAYED_WORK or tasklet_setup first"
+            }
+            Self::QueueDraining => {
+                "the queue is being drained or destroyed; only its own works may queue to it now. \
+                 It is not queued. Stop the producers before destroy_workqueue"
+            }
+            Self::NotAttached => {
+                "bottomhalf is not attached; nothing is queued. Attach in EvtDriverDeviceAdd, and \
+                 stop the producers before the last detach"
+            }
+            Self::NullQueue => {
+                "the workqueue is NULL; nothing is queued. Check what alloc_workqueue returned"
+            }
+            Self::WaitUninitialised => {
+                "the item was never initialised, so there is nothing to wait for. Initialise it \
+                 before the first path that may cancel it"
+            }
+            Self::WaitAtDispatch => {
+                "the call waits, and the IRQL is DISPATCH_LEVEL or above; it does not wait. Call it \
+                 at PASSIVE_LEVEL, without a spin lock"
+            }
+            Self::WaitForOneself => {
+                "the caller is the item's own function (or a work of that queue), which Linux \
+                 deadlocks on; it does not wait. Use the call that does not wait"
+            }
+            Self::DisableOverflow => {
+                "the work is disabled 65535 times; it is not disabled once more. Pair every \
+                 disable_work with enable_work"
+            }
+            Self::EnableUnderflow => {
+                "the tasklet is enabled more often than it was disabled. Pair every tasklet_enable \
+                 with a tasklet_disable"
+            }
+            Self::ArmedAtEnd => {
+                "the delayed work was armed for a queue that is destroyed; it runs once, now. Call \
+                 cancel_delayed_work_sync first"
+            }
+            Self::DisabledAtEnd => {
+                "the tasklet is scheduled and disabled at detach; it will not run. Enable it and \
+                 call tasklet_kill first"
+            }
+            Self::MaxActive => "max_active is outside 1 to 512 and is clamped",
+            Self::QueueAtEnd => {
+                "the workqueue is not destroyed at detach; it is destroyed now. Call \
+                 destroy_workqueue first"
+            }
+        }
+    }
+}
+
+/// Prints a diagnostic about the item at `address` whose function is at `func`.
+pub(crate) fn report<B: Backend>(diagnostic: Diagnostic, call: &str, address: usize, func: usize) {
+    B::print(format_args!(
+        "bottomhalf {} {call}(item {address:#x}, function {func:#x}): {}",
+        diagnostic.code(),
+        diagnostic.advice()
+    ));
+}
+
+impl<B: Backend> Runtime<B> {
+    /// Prints a diagnostic about `work`, which the caller knows to be alive.
+    #[cold]
+    pub(crate) fn diagnose(&self, diagnostic: Diagnostic, work: &work_struct, call: &str) {
+        // ORDERING: a hint for a message.
+        let func = work.func.load(Ordering::Relaxed).addr();
+        report::<B>(diagnostic, call, core::ptr::from_ref(work).addr(), func);
+    }
+}

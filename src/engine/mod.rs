@@ -1,0 +1,39 @@
+//! Policy: state words, queues, flush, cancel, timers.
+//!
+//! # Layer
+//!
+//! Above: the API modules, with Linux's signatures. Below: [`crate::sync`] and [`backend::Backend`],
+//! the only two doors down. No NT call is made here, and the state bits keep Linux's words so that a
+//! reader can compare.
+//!
+//! # Where things are
+//!
+//! | module | invariants | what |
+//! |---|---|---|
+//! | [`item`] | I1 I2 | the structures in the driver's memory |
+//! | [`word`] | W1-W4 | the `data` word of a work |
+//! | [`locked`] | L1-L3 | raise, then lock |
+//! | [`wait`] | A1 A2 | waiters, and calls put off until the locks are released |
+//! | [`tasklet`], [`drain`] | T1-T4, P1 P2 | tasklets; the DPC of a CPU |
+//! | [`queue`], [`flush`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
+//! | [`running`], [`worker`] | R1-R3 | who runs, who waits for it; the life of one run |
+//! | [`work`], [`delayed`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
+//! | [`runtime`] | G1-G3 | what an attached image has, grace periods, the end |
+
+pub(crate) mod backend;
+pub(crate) mod delayed;
+pub(crate) mod diagnostic;
+pub(crate) mod drain;
+pub(crate) mod flush;
+pub(crate) mod item;
+pub(crate) mod locked;
+pub(crate) mod queue;
+pub(crate) mod running;
+pub(crate) mod runtime;
+pub(crate) mod tasklet;
+pub(crate) mod time;
+pub(crate) mod wait;
+pub(crate) mod word;
+pub(crate) mod work;
+pub(crate) mod worker;
+pub(crate) mod workqueue;

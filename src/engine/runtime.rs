@@ -1,0 +1,273 @@
+//! The runtime: what one attached driver image has, and how it ends.
+//!
+//! # Invariants
+//!
+//! - **G1** Whoever reads the runtime's address does so raised. [`Runtime::synchronize`] returns after
+//!   every raised section that began before it has ended: a DPC of ours runs on a CPU only when nothing
+//!   on that CPU is at DISPATCH or above. So what was unpublished before it may be freed after it.
+//! - **G2** A call that blocks is a *visitor*, counted from a raised section on; detach waits for it.
+//! - **G3** Once `closing` is set and a grace period has passed nothing new is accepted.
+
+use core::pin::pin;
+use core::ptr::NonNull;
+
+use intrusive_collections::LinkedList;
+
+use super::backend::Backend;
+use super::delayed::Timers;
+use super::drain::CpuLists;
+use super::locked::{Locked, Raised};
+use super::queue::{QueueAdapter, SubQueue};
+use super::running::Running;
+use super::tasklet::TaskletWaits;
+use super::wait::{Deferred, Waiter, Waiters};
+use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize};
+
+/// Counts since attach. `accepted = run + cancelled + pending`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Schedulings and queueings that made an item pending.
+    pub accepted: u64,
+    /// Runs of a function.
+    pub run: u64,
+    /// Pending items that a cancel took back.
+    pub cancelled: u64,
+    /// Items that are pending now.
+    pub pending: u64,
+    /// Callbacks of the WDFDPCs.
+    pub dpc_callbacks: u64,
+    /// Callbacks of the WDFWORKITEMs.
+    pub work_item_callbacks: u64,
+    /// Callbacks of the WDFTIMER.
+    pub timer_callbacks: u64,
+}
+
+/// What a CPU has of its own. On cache lines of its own.
+#[repr(align(128))]
+pub(crate) struct PerCpu<B: Backend> {
+    pub(crate) lists: Locked<CpuLists<B>>,
+    /// Address of the tasklet that this CPU's drain follows (T4), or zero.
+    pub(crate) running: AtomicUsize,
+    /// Address of the tasklet that `tasklet_enable` follows on this CPU (T4), or zero.
+    pub(crate) touching: AtomicUsize,
+    pub(crate) dpc_callbacks: AtomicU64,
+    accepted: AtomicU64,
+    run: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+/// Callers that are inside a blocking call (G2).
+struct Visitors<B: Backend> {
+    count: usize,
+    waiters: Waiters<B>,
+}
+
+/// Everything.
+pub(crate) struct Runtime<B: Backend> {
+    pub(crate) backend: B,
+    /// Works may overlap themselves: `WorkReentrance::SelfReentrant`.
+    pub(crate) reentrant: bool,
+    cpus: NonNull<PerCpu<B>>,
+    cpu_count: u32,
+    pub(crate) running: Running<B>,
+    pub(crate) tasklet_waits: TaskletWaits<B>,
+    pub(crate) timers: Locked<Timers>,
+    pub(crate) queues: Locked<LinkedList<QueueAdapter<B>>>,
+    closing: AtomicBool,
+    visitors: Locked<Visitors<B>>,
+    pub(crate) work_item_callbacks: AtomicU64,
+    pub(crate) timer_callbacks: AtomicU64,
+}
+
+// SAFETY: the per-CPU array is `PerCpu`s that all CPUs share by atomics and locks; the rest is `Sync`.
+unsafe impl<B: Backend> Sync for Runtime<B> {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl<B: Backend> Send for Runtime<B> {}
+
+impl<B: Backend> Runtime<B> {
+    /// Bytes of the per-CPU array of `cpus` CPUs, with room to align it.
+    pub(crate) const fn per_cpu_size(cpus: u32) -> usize {
+        (cpus as usize + 1) * size_of::<PerCpu<B>>()
+    }
+
+    /// A runtime for `cpus` CPUs.
+    ///
+    /// # Safety
+    ///
+    /// `memory` is `per_cpu_size(cpus)` writable bytes that outlive the runtime.
+    pub(crate) unsafe fn new(backend: B, reentrant: bool, cpus: u32, memory: NonNull<u8>) -> Self {
+        let offset = memory.as_ptr().align_offset(align_of::<PerCpu<B>>());
+        // SAFETY: the size has one element to spare for the alignment.
+        let array = unsafe { memory.add(offset) }.cast::<PerCpu<B>>();
+        for index in 0..cpus as usize {
+            let value = PerCpu {
+                lists: Locked::new(CpuLists::new()),
+                running: AtomicUsize::new(0),
+                touching: AtomicUsize::new(0),
+                dpc_callbacks: AtomicU64::new(0),
+                accepted: AtomicU64::new(0),
+                run: AtomicU64::new(0),
+                cancelled: AtomicU64::new(0),
+            };
+            // SAFETY: within the memory that the caller gave.
+            unsafe { array.add(index).write(value) };
+        }
+        Self {
+            backend,
+            reentrant,
+            cpus: array,
+            cpu_count: cpus,
+            running: Running::new(),
+            tasklet_waits: TaskletWaits::new(),
+            timers: Locked::new(Timers::new()),
+            queues: Locked::new(LinkedList::new(QueueAdapter::NEW)),
+            closing: AtomicBool::new(false),
+            visitors: Locked::new(Visitors {
+                count: 0,
+                waiters: Waiters::default(),
+            }),
+            work_item_callbacks: AtomicU64::new(0),
+            timer_callbacks: AtomicU64::new(0),
+        }
+    }
+
+    /// The slots of all CPUs.
+    pub(crate) fn all_cpus(&self) -> &[PerCpu<B>] {
+        // SAFETY: `new` has written that many, and they live as long as the runtime.
+        unsafe { core::slice::from_raw_parts(self.cpus.as_ptr(), self.cpu_count as usize) }
+    }
+
+    /// The slot of `cpu`; a CPU beyond the array (H-36) shares the first.
+    pub(crate) fn slot_of(&self, cpu: u32) -> u32 {
+        if cpu < self.cpu_count { cpu } else { 0 }
+    }
+
+    /// What `cpu` has of its own.
+    pub(crate) fn per_cpu(&self, cpu: u32) -> &PerCpu<B> {
+        &self.all_cpus()[self.slot_of(cpu) as usize]
+    }
+
+    /// The sub-queue at an address that a word names.
+    ///
+    /// # Safety
+    ///
+    /// The word was read in the raised section that `'a` lies in, or the queue is known to stay.
+    pub(crate) unsafe fn sub_at<'a>(address: usize) -> &'a SubQueue<B> {
+        let sub = core::ptr::with_exposed_provenance::<SubQueue<B>>(address);
+        // SAFETY: Q4, by the caller's word.
+        unsafe { &*sub }
+    }
+
+    /// An item became pending.
+    pub(crate) fn count_accepted(&self, _raised: &Raised<B>) {
+        // ORDERING: counters; a snapshot is exact only when nothing runs.
+        self.per_cpu(B::cpu()).accepted.fetch_add(1, Relaxed);
+    }
+
+    /// A function is about to be called.
+    pub(crate) fn count_run(&self, _raised: &Raised<B>) {
+        self.per_cpu(B::cpu()).run.fetch_add(1, Relaxed);
+    }
+
+    /// A pending item was taken back.
+    pub(crate) fn count_cancelled(&self, _raised: &Raised<B>) {
+        self.per_cpu(B::cpu()).cancelled.fetch_add(1, Relaxed);
+    }
+
+    /// The counts now.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut counters = Counters {
+            work_item_callbacks: self.work_item_callbacks.load(Relaxed),
+            timer_callbacks: self.timer_callbacks.load(Relaxed),
+            ..Counters::default()
+        };
+        for cpu in self.all_cpus() {
+            counters.run += cpu.run.load(Relaxed);
+            counters.cancelled += cpu.cancelled.load(Relaxed);
+            counters.accepted += cpu.accepted.load(Relaxed);
+            counters.dpc_callbacks += cpu.dpc_callbacks.load(Relaxed);
+        }
+        counters.pending = counters
+            .accepted
+            .saturating_sub(counters.run + counters.cancelled);
+        counters
+    }
+
+    /// Whether queueing is refused because the runtime ends (G3).
+    pub(crate) fn is_closing(&self) -> bool {
+        // ORDERING: SeqCst: set before the grace period that detach waits for.
+        self.closing.load(SeqCst)
+    }
+
+    /// Waits until every raised section that began before has ended (G1). IRQL: <= APC.
+    pub(crate) fn synchronize(&self) {
+        for cpu in 0..self.cpu_count {
+            let waiter = pin!(Waiter::<B>::new(0));
+            let waiter = waiter.into_ref();
+            waiter.prepare();
+            let mut deferred = Deferred::new();
+            deferred.woken.push_back(waiter.handle());
+            self.defer_to(cpu, deferred, &Raised::new());
+            waiter.wait();
+        }
+    }
+
+    /// Counts the caller in (G2). IRQL: <= APC; the caller is raised while it reads the runtime.
+    pub(crate) fn visit(&self, raised: &Raised<B>) {
+        self.visitors.lock(raised).count += 1;
+    }
+
+    /// Counts the caller out. The runtime may be freed once this returns.
+    pub(crate) fn depart(&self) {
+        let raised = Raised::new();
+        let mut deferred = Deferred::new();
+        {
+            let mut visitors = self.visitors.lock(&raised);
+            visitors.count -= 1;
+            if visitors.count == 0 {
+                deferred
+                    .woken
+                    .back_mut()
+                    .splice_after(visitors.waiters.take());
+            }
+        }
+        deferred.deliver(self, raised);
+    }
+
+    /// Refuses all queueing and runs what is pending, until nothing is. Returns how many items stay
+    /// pending for good: tasklets that are scheduled and disabled. IRQL: = PASSIVE.
+    pub(crate) fn close(&self) -> u64 {
+        // ORDERING: SeqCst: G3.
+        self.closing.store(true, SeqCst);
+        self.synchronize();
+        loop {
+            let expired = self.expire_armed(None);
+            let waited = self.wait_until_queues_are_idle();
+            self.synchronize();
+            if expired == 0 && !waited && !self.wait_until_queues_are_idle() {
+                break;
+            }
+        }
+        self.wait_for_visitors();
+        self.counters().pending
+    }
+
+    fn wait_for_visitors(&self) {
+        let waiter = pin!(Waiter::<B>::new(0));
+        let waiter = waiter.into_ref();
+        waiter.prepare();
+        let waits = {
+            let raised = Raised::<B>::new();
+            let mut visitors = self.visitors.lock(&raised);
+            let waits = visitors.count > 0;
+            if waits {
+                visitors.waiters.push_back(waiter.handle());
+            }
+            waits
+        };
+        if waits {
+            waiter.wait();
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Queueing, cancelling and flushing a work.
+//!
+//! The calls here own no state: they move a work between the places that [`super::word`] names, each
+//! under the lock that the place names.
+
+use crate::sync::Ordering::{AcqRel, Relaxed, SeqCst};
+use core::pin::pin;
+
+use super::backend::{Backend, Irql};
+use super::diagnostic::Diagnostic;
+use super::item::{delayed_work, work_struct};
+use super::locked::Raised;
+use super::queue::Queue;
+use super::runtime::Runtime;
+use super::wait::{Deferred, Waiter};
+use super::word::State;
+use crate::sync::relax;
+
+/// What [`Runtime::take`] found.
+pub(crate) enum Taken {
+    /// Not pending; what the word said. Nothing was changed.
+    Not { word: u64, depth: u16 },
+    /// It was pending and is the caller's now (W1), in Transit.
+    Yes,
+}
+
+/// The refusal that needs no raise: a pending or disabled work is left as it is, by a write. `false` if
+/// the work can be queued or its word has just changed.
+pub(crate) fn refuse(work: &work_struct) -> bool {
+    let (word, state) = work.load();
+    let refused = match state {
+        State::Idle { depth } => depth > 0,
+        State::Uninitialised => false,
+        State::Transit { .. } | State::Queue { .. } | State::Held { .. } | State::Timer => true,
+    };
+    // ORDERING: a refused queueing still writes. SeqCst pairs with the full barrier that ends PENDING
+    // in `Shard::begin`, so the run that this caller relies on sees what the caller stored (R05).
+    refused
+        && work
+            .data
+            .compare_exchange(word, word, SeqCst, Relaxed)
+            .is_ok()
+}
+
+impl<B: Backend> Runtime<B> {
+    /// Queues `work` on `queue`, on behalf of this CPU; `false` if it is pending or disabled.
+    /// IRQL: any.
+    pub(crate) fn queue_work(
+        &self,
+        queue: &Queue<B>,
+        work: &work_struct,
+        raised: Raised<B>,
+    ) -> bool {
+        if !self.claim_pending(work, State::Transit { depth: 0 }) {
+            return false;
+        }
+        let mut deferred = Deferred::new();
+        let queued = self.link_claimed(queue, work, &raised, &mut deferred);
+        if queued {
+            self.count_accepted(&raised);
+        }
+        deferred.deliver(self, raised);
+        queued
+    }
+
+    /// Takes PENDING of an idle work to `target`; `false` if it is refused. The caller is raised: W2.
+    pub(crate) fn claim_pending(&self, work: &work_struct, target: State) -> bool {
+        loop {
+            if refuse(work) {
+                return false;
+            }
+            let (word, state) = work.load();
+            match state {
+                State::Uninitialised => {
+                    self.diagnose(Diagnostic::QueueUninitialised, work, "queue_work");
+                    return false;
+                }
+                State::Idle { depth: 0 } => {
+                    // ORDERING: as in `refuse`; success also publishes the caller's stores to the run.
+                    if work
+                        .data
+                        .compare_exchange(word, target.word(), SeqCst, Relaxed)
+                        .is_ok()
+                    {
+                        return true;
+                    }
+                }
+                State::Idle { .. }
+                | State::Transit { .. }
+                | State::Queue { .. }
+                | State::Held { .. }
+                | State::Timer => {}
+            }
+        }
+    }
+
+    /// Links a work in Transit to this CPU's sub-queue; gives it back idle if the queue refuses.
+    pub(crate) fn link_claimed(
+        &self,
+        queue: &Queue<B>,
+        work: &work_struct,
+        raised: &Raised<B>,
+        deferred: &mut Deferred<B>,
+    ) -> bool {
+        let linked = queue.try_link(work, B::cpu(), B::thread(), raised, deferred);
+        if !linked {
+            work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
+            self.diagnose(Diagnostic::QueueDraining, work, "queue_work");
+        }
+        linked
+    }
+
+    /// Takes a pending work from wherever it is. IRQL: any, raised.
+    pub(crate) fn take(
+        &self,
+        work: &work_struct,
+        raised: &Raised<B>,
+        deferred: &mut Deferred<B>,
+    ) -> Taken {
+        let address = core::ptr::from_ref(work).addr();
+        loop {
+            let (word, state) = work.load();
+            match state {
+                State::Uninitialised => return Taken::Not { word, depth: 0 },
+                State::Idle { depth } => return Taken::Not { word, depth },
+                // W2: another CPU is in the middle of it, for a few lines.
+                State::Transit { .. } => relax(),
+                State::Timer => {
+                    // Only a delayed work has this place, and its work is its first member.
+                    let dwork = core::ptr::from_ref(work).cast::<delayed_work>();
+                    // SAFETY: the driver keeps a pending item, and the pointer spans the whole of it.
+                    if self.disarm(unsafe { &*dwork }, word, raised) {
+                        return Taken::Yes;
+                    }
+                    relax();
+                }
+                State::Queue { sub, colour } => {
+                    // SAFETY: Q4: the word was read in this raised section, so the sub-queue that it
+                    // names is not freed before the section ends.
+                    let sub = unsafe { Self::sub_at(sub) };
+                    if sub
+                        .queue()
+                        .unlink(sub, work, word, colour, raised, deferred)
+                    {
+                        let mut shard = self.running.shard(address).lock(raised);
+                        shard.settle_waiters(address, &mut deferred.woken);
+                        return Taken::Yes;
+                    }
+                }
+                State::Held { .. } => {
+                    let claim = {
+                        let mut shard = self.running.shard(address).lock(raised);
+                        shard.unhold(work, word, &mut deferred.woken)
+                    };
+                    if let Some(claim) = claim {
+                        // SAFETY: Q3: the claim counts in its queue until `complete`.
+                        let queue = unsafe { &*claim.sub }.queue();
+                        queue.complete(&claim, false, raised, deferred);
+                        return Taken::Yes;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Cancels a pending work and does not wait for a running one; `true` if it was pending.
+    /// IRQL: any.
+    pub(crate) fn cancel(&self, work: &work_struct, raised: Raised<B>) -> bool {
+        let mut deferred = Deferred::new();
+        let pending = matches!(self.take(work, &raised, &mut deferred), Taken::Yes);
+        if pending {
+            // ORDERING: Release: whoever queues it next sees what the canceller did before.
+            work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
+            self.count_cancelled(&raised);
+        }
+        deferred.deliver(self, raised);
+        pending
+    }
+
+    /// Disables the work once more and cancels it; `true` if it was pending. IRQL: any.
+    pub(crate) fn disable(&self, work: &work_struct, raised: Raised<B>) -> bool {
+        let mut deferred = Deferred::new();
+        let pending = loop {
+            match self.take(work, &raised, &mut deferred) {
+                Taken::Yes => {
+                    // ORDERING: as in `cancel`; from here on queueing is refused.
+                    work.data.swap(State::Idle { depth: 1 }.word(), AcqRel);
+                    self.count_cancelled(&raised);
+                    break true;
+                }
+                Taken::Not { word, depth } => {
+                    let Some(deeper) = depth.checked_add(1) else {
+                        self.diagnose(Diagnostic::DisableOverflow, work, "disable_work");
+                        break false;
+                    };
+                    let next = State::Idle { depth: deeper }.word();
+                    if work
+                        .data
+                        .compare_exchange(word, next, AcqRel, Relaxed)
+                        .is_ok()
+                    {
+                        break false;
+                    }
+                }
+            }
+        };
+        deferred.deliver(self, raised);
+        pending
+    }
+
+    /// Takes one [`Self::disable`] back; `true` if the work can be queued again. IRQL: any.
+    pub(crate) fn enable(&self, work: &work_struct) -> bool {
+        loop {
+            let (word, state) = work.load();
+            let State::Idle { depth } = state else {
+                return true;
+            };
+            let Some(shallower) = depth.checked_sub(1) else {
+                return true;
+            };
+            let next = State::Idle { depth: shallower }.word();
+            // ORDERING: Release: who queues next sees what was done while it was disabled.
+            if work
+                .data
+                .compare_exchange(word, next, AcqRel, Relaxed)
+                .is_ok()
+            {
+                return shallower == 0;
+            }
+        }
+    }
+
+    /// Waits for the instances that run now. IRQL: <= APC.
+    fn wait_for_running(&self, work: &work_struct) -> bool {
+        let waiter = pin!(Waiter::<B>::new(core::ptr::from_ref(work).addr()));
+        let waiter = waiter.into_ref();
+        waiter.prepare();
+        let waits = {
+            let raised = Raised::<B>::new();
+            self.running
+                .shard(waiter.address)
+                .lock(&raised)
+                .wait_for(waiter, false)
+        };
+        if waits {
+            waiter.wait();
+        }
+        waits
+    }
+
+    /// Cancels, keeps others from queueing meanwhile, and waits for running instances; `true` if it
+    /// was pending. IRQL: <= APC, else it does not wait and says so.
+    pub(crate) fn cancel_sync(&self, work: &work_struct, name: &'static str) -> bool {
+        if self.is_uninitialised(work, name) {
+            return false;
+        }
+        let may_wait = self.may_wait(work, name) && !self.is_own_function(work, name);
+        if !may_wait {
+            return self.cancel(work, Raised::new());
+        }
+        // Since 6.10 Linux holds others off by the disable depth, not by keeping PENDING.
+        let pending = self.disable(work, Raised::new());
+        self.wait_for_running(work);
+        self.enable(work);
+        pending
+    }
+
+    /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.
+    /// IRQL: <= APC.
+    pub(crate) fn flush_work(&self, work: &work_struct, name: &'static str) -> bool {
+        if self.is_uninitialised(work, name)
+            || !self.may_wait(work, name)
+            || self.is_own_function(work, name)
+        {
+            return false;
+        }
+        let waiter = pin!(Waiter::<B>::new(core::ptr::from_ref(work).addr()));
+        let waiter = waiter.into_ref();
+        waiter.prepare();
+        loop {
+            let raised = Raised::<B>::new();
+            let mut shard = self.running.shard(waiter.address).lock(&raised);
+            let queued = match work.load().1 {
+                // W2: wait until it is somewhere.
+                State::Transit { .. } => {
+                    drop(shard);
+                    drop(raised);
+                    relax();
+                    continue;
+                }
+                State::Queue { .. } | State::Held { .. } => true,
+                State::Uninitialised | State::Idle { .. } | State::Timer => false,
+            };
+            if !shard.wait_for(waiter, queued) {
+                return false;
+            }
+            break;
+        }
+        waiter.wait();
+        true
+    }
+
+    fn is_uninitialised(&self, work: &work_struct, name: &'static str) -> bool {
+        let uninitialised = work.load().1 == State::Uninitialised;
+        if uninitialised {
+            self.diagnose(Diagnostic::WaitUninitialised, work, name);
+        }
+        uninitialised
+    }
+
+    fn may_wait(&self, work: &work_struct, name: &'static str) -> bool {
+        let low = B::irql() <= Irql::APC;
+        if !low {
+            self.diagnose(Diagnostic::WaitAtDispatch, work, name);
+        }
+        low
+    }
+
+    /// Whether the caller is the work's own function: Linux deadlocks there.
+    fn is_own_function(&self, work: &work_struct, name: &'static str) -> bool {
+        let address = core::ptr::from_ref(work).addr();
+        let own = {
+            let raised = Raised::<B>::new();
+            let thread = B::thread();
+            self.running
+                .shard(address)
+                .lock(&raised)
+                .is_running_on(address, thread)
+        };
+        if own {
+            self.diagnose(Diagnostic::WaitForOneself, work, name);
+        }
+        own
+    }
+}

@@ -1,0 +1,121 @@
+//! Workers: the callback of a queue's work item, and the life of one run.
+
+use core::pin::{Pin, pin};
+
+use super::backend::Backend;
+use super::item::work_func_t;
+use super::locked::Raised;
+use super::queue::{Claim, Queue, Worker};
+use super::running::{Slot, Start};
+use super::runtime::Runtime;
+use super::wait::Deferred;
+use crate::sync::Ordering;
+
+/// Works that a worker runs before it gives the thread back to NT, which owns it (W-31).
+const BATCH: u32 = 32;
+
+impl<B: Backend> Runtime<B> {
+    /// The callback of a queue's work item. IRQL: = PASSIVE.
+    ///
+    /// # Safety
+    ///
+    /// `queue` is the context that the work item was made with, and the work item is not deleted.
+    pub(crate) unsafe fn work_item_callback(&self, queue: *const ()) {
+        // ORDERING: a counter; nothing is read on the strength of it.
+        self.work_item_callbacks.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: Q4 and B2: the queue is freed only after its work item is deleted, and that waits
+        // for this callback.
+        self.serve(unsafe { &*queue.cast::<Queue<B>>() });
+    }
+
+    /// Serves `queue` as a worker that its work item brought. IRQL: = PASSIVE.
+    fn serve(&self, queue: &Queue<B>) {
+        let worker = pin!(Worker::new(B::thread()));
+        queue.enter(worker.as_ref(), true, &Raised::new());
+        self.work(queue, worker.as_ref());
+    }
+
+    /// Runs works of `queue`, which `worker` has entered, until it has none that may start, or for
+    /// one batch; then leaves. IRQL: = PASSIVE.
+    pub(crate) fn work(&self, queue: &Queue<B>, worker: Pin<&Worker>) {
+        let slot = pin!(Slot::new(B::thread()));
+        for _ in 0..BATCH {
+            let raised = Raised::new();
+            let mut deferred = Deferred::new();
+            let Some(claim) = queue.claim(B::cpu(), &raised, &mut deferred) else {
+                break;
+            };
+            self.execute(queue, claim, slot.as_ref(), raised, deferred);
+        }
+        let raised = Raised::new();
+        let mut deferred = Deferred::new();
+        queue.leave(worker, &raised, &mut deferred);
+        deferred.deliver(self, raised);
+    }
+
+    /// Runs a claim, and the twins that are held for it meanwhile. `raised` since the claim: W2.
+    fn execute(
+        &self,
+        serving: &Queue<B>,
+        claim: Claim<B>,
+        slot: Pin<&Slot<B>>,
+        raised: Raised<B>,
+        mut deferred: Deferred<B>,
+    ) {
+        let address = claim.work.addr();
+        let start = {
+            let mut shard = self.running.shard(address).lock(&raised);
+            shard.start(slot, &claim, self.reentrant, &mut deferred.woken)
+        };
+        if let Start::Run { func } = start {
+            self.count_run(&raised);
+            deferred.deliver(self, raised);
+            let mut next = Some((claim, func));
+            while let Some((claim, func)) = next {
+                // SAFETY: `func` is the function that the driver gave at init.
+                unsafe { call(func, &claim) };
+                next = self.end_run(serving, &claim, slot);
+            }
+        } else {
+            deferred.deliver(self, raised);
+        }
+    }
+
+    /// Ends a run: wakes its waiters, frees its place, and starts the twin that was held, if any.
+    fn end_run(
+        &self,
+        serving: &Queue<B>,
+        claim: &Claim<B>,
+        slot: Pin<&Slot<B>>,
+    ) -> Option<(Claim<B>, *mut ())> {
+        let raised = Raised::new();
+        let mut deferred = Deferred::new();
+        // The address is a number here: the work may be gone (I2).
+        let address = claim.work.addr();
+        let next = {
+            let mut shard = self.running.shard(address).lock(&raised);
+            shard.finish(slot, &mut deferred.woken)
+        };
+        if next.is_some() {
+            self.count_run(&raised);
+        }
+        // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is there.
+        let queue = unsafe { &*claim.sub }.queue();
+        let stays = core::ptr::eq(queue, serving) && next.is_none();
+        queue.complete(claim, stays, &raised, &mut deferred);
+        deferred.deliver(self, raised);
+        next
+    }
+}
+
+/// Calls a work's function.
+///
+/// # Safety
+///
+/// `func` is a [`work_func_t`], and the claim's work is the one that it was set in.
+unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
+    // SAFETY: the caller vouches for the function; function and data pointers have one size here.
+    let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
+    // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).
+    unsafe { function(claim.work) };
+}

@@ -1,0 +1,69 @@
+//! No provider: the crate compiles, for documentation and type checks, and attach fails.
+
+use core::fmt;
+
+use super::{Config, Host};
+use crate::engine::backend::{Backend, Irql, Status};
+
+/// A backend that nothing can be attached to.
+#[derive(Debug)]
+pub(crate) enum Kmdf {}
+
+/// Fails with `STATUS_NOT_SUPPORTED`.
+///
+/// # Safety
+///
+/// None.
+pub(crate) unsafe fn attach(_host: Host, _config: &Config) -> Result<(), Status> {
+    Err(Status::NOT_SUPPORTED)
+}
+
+/// Nothing is attached.
+pub(crate) fn detach() {}
+
+// SAFETY: without a runtime no call below is made but `raise_to_high`, `lower` and `print`, which have
+// nothing to do.
+unsafe impl Backend for Kmdf {
+    type WorkItem = core::convert::Infallible;
+    type Event = ();
+
+    fn raise_to_high() -> Irql {
+        Irql(0)
+    }
+    fn lower(_to: Irql) {}
+    fn irql() -> Irql {
+        Irql(0)
+    }
+    fn cpu() -> u32 {
+        0
+    }
+    fn thread() -> usize {
+        0
+    }
+    fn now_100ns() -> u64 {
+        0
+    }
+    fn allocate(_size: usize) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    unsafe fn free(_memory: *mut u8) {}
+    unsafe fn event_init(_event: *mut ()) {}
+    unsafe fn event_set(_event: *mut ()) {}
+    unsafe fn event_wait(_event: *mut ()) {}
+    fn dpc_enqueue(&self, _cpu: u32) {
+        match *self {}
+    }
+    fn timer_start(&self, _due_100ns: u64) {
+        match *self {}
+    }
+    fn work_item_create(&self, _context: *mut ()) -> Result<Self::WorkItem, Status> {
+        match *self {}
+    }
+    fn work_item_enqueue(&self, _item: Self::WorkItem) {
+        match *self {}
+    }
+    fn work_item_delete(&self, _item: Self::WorkItem) {
+        match *self {}
+    }
+    fn print(_line: fmt::Arguments<'_>) {}
+}

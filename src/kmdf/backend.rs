@@ -1,0 +1,145 @@
+//! [`Backend`] over NT and WDF calls.
+
+use core::ffi::c_void;
+use core::fmt;
+
+use super::nt;
+use super::objects::{self, Cpus};
+use super::wdk_sys::ntddk::{
+    ExAllocatePool2, ExFreePoolWithTag, KeGetCurrentIrql, KeGetCurrentProcessorNumberEx, KeInitializeEvent,
+    KeLowerIrql, KeQueryUnbiasedInterruptTime, KeSetEvent, KeWaitForSingleObject, KfRaiseIrql,
+};
+use super::wdk_sys::{
+    _EVENT_TYPE, _KWAIT_REASON, _MODE, HIGH_LEVEL, KEVENT, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM,
+    call_unsafe_wdf_function_binding,
+};
+use crate::engine::backend::{Backend, Irql, Status};
+
+/// Pool tag of everything allocated here: `BotH`.
+const TAG: u32 = u32::from_le_bytes(*b"BotH");
+
+/// The runtime's WDF objects.
+#[derive(Debug)]
+pub(crate) struct Kmdf {
+    /// What the objects hang on: a control device of ours, or the device of the host.
+    pub(super) parent: *mut c_void,
+    /// Whether `parent` is ours to delete.
+    pub(super) owns_parent: bool,
+    /// One per CPU, in memory of its own.
+    pub(super) dpcs: Cpus<WDFDPC>,
+    pub(super) timer: WDFTIMER,
+}
+
+// SAFETY: WDF handles may be used on any thread; they are written before the runtime is shared.
+unsafe impl Sync for Kmdf {}
+
+// SAFETY: raising the IRQL pins the thread to its CPU, KEVENT is a notification event, and pool memory
+// is zeroed and 16-byte aligned (N-31).
+unsafe impl Backend for Kmdf {
+    type WorkItem = WDFWORKITEM;
+    type Event = KEVENT;
+
+    #[inline]
+    fn raise_to_high() -> Irql {
+        // SAFETY: HIGH_LEVEL is never below the current level (N-7).
+        Irql(unsafe { KfRaiseIrql(HIGH_LEVEL as u8) })
+    }
+
+    #[inline]
+    fn lower(to: Irql) {
+        // SAFETY: the engine lowers only to a level that it raised from, or to one in between (N-8).
+        unsafe { KeLowerIrql(to.0) };
+    }
+
+    fn irql() -> Irql {
+        // SAFETY: no condition.
+        Irql(unsafe { KeGetCurrentIrql() })
+    }
+
+    #[inline]
+    fn cpu() -> u32 {
+        // SAFETY: null asks for the system-wide index only (N-21).
+        unsafe { KeGetCurrentProcessorNumberEx(core::ptr::null_mut()) }
+    }
+
+    fn thread() -> usize {
+        // SAFETY: no condition.
+        unsafe { nt::KeGetCurrentThread() }.addr()
+    }
+
+    fn now_100ns() -> u64 {
+        // SAFETY: no condition.
+        unsafe { KeQueryUnbiasedInterruptTime() }
+    }
+
+    fn allocate(size: usize) -> *mut u8 {
+        // SAFETY: the engine allocates at DISPATCH at most (N-31).
+        unsafe { ExAllocatePool2(POOL_FLAG_NON_PAGED, size as _, TAG) }.cast()
+    }
+
+    unsafe fn free(memory: *mut u8) {
+        // SAFETY: by the caller's word it came from `allocate`, which used the tag.
+        unsafe { ExFreePoolWithTag(memory.cast(), TAG) };
+    }
+
+    unsafe fn event_init(event: *mut KEVENT) {
+        // SAFETY: by the caller's word the event is valid and stays in place.
+        unsafe { KeInitializeEvent(event, _EVENT_TYPE::NotificationEvent, 0) };
+    }
+
+    unsafe fn event_set(event: *mut KEVENT) {
+        // SAFETY: initialised, and the engine is at DISPATCH at most; no wait follows.
+        unsafe { KeSetEvent(event, 0, 0) };
+    }
+
+    unsafe fn event_wait(event: *mut KEVENT) {
+        // SAFETY: initialised; the engine has checked that the IRQL allows waiting (N-2). KernelMode,
+        // since the event lies on the kernel stack.
+        let _status = unsafe {
+            KeWaitForSingleObject(
+                event.cast(),
+                _KWAIT_REASON::Executive,
+                _MODE::KernelMode as i8,
+                0,
+                core::ptr::null_mut(),
+            )
+        };
+    }
+
+    fn dpc_enqueue(&self, cpu: u32) {
+        let dpc = self.dpcs.get(cpu);
+        // SAFETY: the DPC lives until detach deletes it, after a grace period (G1). FALSE means that
+        // it is queued already, which is as good.
+        let _queued = unsafe { call_unsafe_wdf_function_binding!(WdfDpcEnqueue, dpc) };
+    }
+
+    fn timer_start(&self, due_100ns: u64) {
+        let due = nt::relative_100ns(due_100ns);
+        // SAFETY: the timer lives until detach deletes it. Nobody stops it before, so the start is not
+        // dropped (T-14).
+        let _was_armed = unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, self.timer, due) };
+    }
+
+    fn work_item_create(&self, context: *mut ()) -> Result<WDFWORKITEM, Status> {
+        objects::create_work_item(self.parent, context)
+    }
+
+    fn work_item_enqueue(&self, item: WDFWORKITEM) {
+        // SAFETY: Q4: the queue, and its work item, stay until a grace period after this kick.
+        unsafe { call_unsafe_wdf_function_binding!(WdfWorkItemEnqueue, item) };
+    }
+
+    fn work_item_delete(&self, item: WDFWORKITEM) {
+        objects::delete(item.cast());
+    }
+
+    #[cfg(feature = "mock")]
+    fn print(line: fmt::Arguments<'_>) {
+        kmdf_mock::world::debug_print(&std::format!("{line}"));
+    }
+
+    #[cfg(not(feature = "mock"))]
+    fn print(line: fmt::Arguments<'_>) {
+        wdk::println!("{}", line);
+    }
+}

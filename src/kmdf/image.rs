@@ -1,0 +1,110 @@
+//! What a driver image has once: the runtime, and the way into it.
+
+use super::{Kmdf, Raised, Runtime};
+use crate::engine::diagnostic::{Diagnostic, report};
+use crate::engine::locked::Locked;
+use crate::engine::wait::Waiters;
+use crate::sync::AtomicPtr;
+use crate::sync::Ordering::SeqCst;
+
+/// The statics of this crate. A simulated machine has its own set, as a driver image has.
+pub(crate) struct Image {
+    /// The attached runtime, or null. Read raised (G1).
+    pub(super) runtime: AtomicPtr<Runtime>,
+    /// The queue behind `system_wq`, or null.
+    pub(crate) system_wq: AtomicPtr<super::Queue>,
+    /// Attach and detach, one at a time.
+    pub(super) attached: Locked<Attached>,
+}
+
+/// Who is attached.
+pub(super) struct Attached {
+    pub(super) count: u32,
+    /// Somebody is attaching or detaching; others wait.
+    pub(super) busy: bool,
+    pub(super) waiters: Waiters<Kmdf>,
+}
+
+impl Image {
+    const fn new() -> Self {
+        Self {
+            runtime: AtomicPtr::new(core::ptr::null_mut()),
+            system_wq: AtomicPtr::new(core::ptr::null_mut()),
+            attached: Locked::new(Attached {
+                count: 0,
+                busy: false,
+                waiters: Waiters::new(crate::engine::wait::WaiterAdapter::NEW),
+            }),
+        }
+    }
+}
+
+/// The image's statics.
+#[cfg(feature = "mock")]
+pub(crate) fn image() -> &'static Image {
+    static IMAGE: kmdf_mock::image::Static<Image> = kmdf_mock::image::Static::new(Image::new);
+    IMAGE.get()
+}
+
+/// The image's statics.
+#[cfg(not(feature = "mock"))]
+pub(crate) fn image() -> &'static Image {
+    static IMAGE: Image = Image::new();
+    &IMAGE
+}
+
+/// Raises and finds the runtime. Nothing but `raised` keeps it from being freed (G1).
+pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
+    let raised = Raised::new();
+    // ORDERING: SeqCst: pairs with the publication in attach, and with the grace period of detach.
+    let runtime = image().runtime.load(SeqCst);
+    // SAFETY: G1: detach frees it only after a grace period that this raised section holds up.
+    let runtime = unsafe { runtime.as_ref() }?;
+    Some((runtime, raised))
+}
+
+/// As [`enter`] for a call that makes an item pending: refused, and said so, unless the runtime
+/// accepts (G3).
+pub(crate) fn enter_to_queue(
+    call: &str,
+    item: usize,
+    func: usize,
+) -> Option<(&'static Runtime, Raised)> {
+    let entered = enter().filter(|(runtime, _)| !runtime.is_closing());
+    if entered.is_none() {
+        report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
+    }
+    entered
+}
+
+/// A caller inside a blocking call: the runtime stays until it has left (G2).
+#[derive(Debug)]
+pub(crate) struct Visit(&'static Runtime);
+
+/// Enters for a call that blocks.
+pub(crate) fn visit() -> Option<Visit> {
+    let (runtime, raised) = enter()?;
+    runtime.visit(&raised);
+    Some(Visit(runtime))
+}
+
+impl core::ops::Deref for Visit {
+    type Target = Runtime;
+    fn deref(&self) -> &Runtime {
+        self.0
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.depart();
+    }
+}
+
+impl core::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+//! KMDF: the one implementation of [`Backend`], over WDFDPC, WDFWORKITEM and WDFTIMER.
+//!
+//! # Layer
+//!
+//! The only folder that names `wdk_sys`. It is written against that crate's *names*, and three
+//! providers have them: `wdk-sys` in a driver, `kmdf-mock` on a host, and a stand-in that type-checks
+//! this code against the genuine macro. What runs on the simulator is what ships.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`image`] | what a driver image has: the attached runtime, and the way in |
+//! | `backend` | [`Backend`] over NT and WDF calls |
+//! | `objects` | making the WDF objects; contexts; callbacks |
+//! | `attach` | attach and detach, hosts |
+//! | `nt` | what `wdk-sys` lacks |
+//!
+//! Built without a provider the crate still compiles: attach fails with `STATUS_NOT_SUPPORTED`.
+
+#[cfg(feature = "mock")]
+use kmdf_mock as wdk_sys;
+#[cfg(all(not(feature = "mock"), feature = "kmdf", any(windows, wdk_standin)))]
+use wdk_sys;
+
+macro_rules! with_provider {
+    ($($item:item)*) => { $(
+        #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+        $item
+    )* };
+}
+macro_rules! without_provider {
+    ($($item:item)*) => { $(
+        #[cfg(not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))))]
+        $item
+    )* };
+}
+
+with_provider! {
+    mod attach;
+    mod backend;
+    mod nt;
+    mod objects;
+    pub(crate) use self::attach::{attach, detach};
+    pub(crate) use self::backend::Kmdf;
+}
+without_provider! {
+    mod absent;
+    pub(crate) use self::absent::{Kmdf, attach, detach};
+}
+
+#[cfg_attr(
+    not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))),
+    allow(dead_code, reason = "nothing can be attached without a provider")
+)]
+mod image;
+pub(crate) use self::image::{enter, enter_to_queue, image, visit};
+
+use core::ffi::c_void;
+
+/// The engine over KMDF.
+pub(crate) type Runtime = crate::engine::runtime::Runtime<Kmdf>;
+/// A workqueue over KMDF.
+pub(crate) type Queue = crate::engine::queue::Queue<Kmdf>;
+/// A raised section over KMDF.
+pub(crate) type Raised = crate::engine::locked::Raised<Kmdf>;
+
+/// Where the runtime's WDF objects live, which decides how long they may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// On a control device that bottomhalf makes on this WDFDRIVER and shares between all attaches of
+    /// the image; it goes with the last detach. The choice for drivers with several devices: no
+    /// device's removal takes the runtime from the others.
+    Driver(*mut c_void),
+    /// On this WDFDEVICE. For images that cannot own a control device. A second attach must name the
+    /// same device.
+    Device(*mut c_void),
+}
+
+/// Whether a work may run in parallel with itself. There is no default: drivers written after 2012
+/// rely on [`Self::NonReentrant`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkReentrance {
+    /// A work that is queued again while it runs may run in parallel with itself, up to `max_active`:
+    /// Linux's rule before 3.7, and that of a raw WDFWORKITEM. Ordered queues never overlap.
+    SelfReentrant,
+    /// Never two instances of the same work and function at once, on any queue: Linux since 3.7.
+    NonReentrant,
+}
+
+/// How to attach.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) reentrance: WorkReentrance,
+}
+
+impl Config {
+    /// With this rule for works.
+    #[must_use]
+    pub const fn new(reentrance: WorkReentrance) -> Self {
+        Self { reentrance }
+    }
+}

@@ -1,0 +1,174 @@
+//! Works, as `linux/workqueue.h` has them.
+//!
+//! A work is a function that runs later at PASSIVE_LEVEL and may block. Queueing it makes it *pending*,
+//! once: one queueing means one run, unless it is cancelled. It stops being pending just before its
+//! function is called; from then on the memory is the driver's again, and the function may free it or
+//! queue it again.
+//!
+//! Whether a work that is queued while it runs may run in parallel with itself is the driver's choice:
+//! [`WorkReentrance`](crate::WorkReentrance).
+
+use crate::engine::diagnostic::{Diagnostic, report};
+pub use crate::engine::item::{work_func_t, work_struct};
+use crate::engine::word::State;
+use crate::engine::work::refuse;
+use crate::kmdf::{Kmdf, Queue, enter, enter_to_queue, image, visit};
+use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::{AtomicPtr, AtomicU64};
+use crate::workqueue::workqueue_struct;
+
+/// A work that is ready to be queued, for statics and fields. Linux: `DECLARE_WORK`.
+#[must_use]
+pub const fn DECLARE_WORK(func: work_func_t) -> work_struct {
+    work_struct {
+        data: AtomicU64::new(State::Idle { depth: 0 }.word()),
+        func: AtomicPtr::new(func as *mut ()),
+        ..work_struct::new()
+    }
+}
+
+/// Makes `work` ready. Plain writes; nothing can fail or allocate. Linux: `INIT_WORK`.
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// `work` is valid and not pending. It may be running: the new function counts for the next queueing.
+pub unsafe fn INIT_WORK(work: *mut work_struct, func: work_func_t) {
+    // SAFETY: valid and on no list, by the caller's word; the bytes may be anything before.
+    unsafe { work.write(DECLARE_WORK(func)) };
+}
+
+/// Queues `work` on `wq`. Linux: `queue_work`.
+///
+/// Returns `true` if this call made it pending, `false` if it was pending already (on any queue, or its
+/// timer is armed), is being cancelled with a `_sync` call, or nothing is attached. In either case the
+/// run that follows sees the stores made before the call.
+///
+/// IRQL: any. Does not block. KMDF: at most one `WdfWorkItemEnqueue`, from an interrupt one
+/// `WdfDpcEnqueue`.
+///
+/// # Safety
+///
+/// `work` is initialised and stays in place while it is pending; `wq` is a live queue or null.
+pub unsafe fn queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> bool {
+    // SAFETY: I1: all of it is atomic, and the driver keeps it.
+    let work = unsafe { &*work };
+    if refuse(work) {
+        return false;
+    }
+    let (item, func) = identity(work);
+    // SAFETY: a live queue or null, by the caller's word.
+    let Some(queue) = (unsafe { wq.cast::<Queue>().as_ref() }) else {
+        report_null("queue_work", item, func);
+        return false;
+    };
+    let Some((runtime, raised)) = enter_to_queue("queue_work", item, func) else {
+        return false;
+    };
+    runtime.queue_work(queue, work, raised)
+}
+
+/// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.
+///
+/// Returns, IRQL and KMDF calls as for [`queue_work`].
+///
+/// # Safety
+///
+/// `work` is initialised and stays in place while it is pending.
+pub unsafe fn schedule_work(work: *mut work_struct) -> bool {
+    // SAFETY: the image's own queue, alive while anything is attached, or null.
+    unsafe { queue_work(crate::workqueue::system_wq(), work) }
+}
+
+/// Cancels `work`, keeps it from being queued meanwhile, and waits until it does not run.
+/// Linux: `cancel_work_sync`, with the rules of 6.10 and later.
+///
+/// Returns `true` if it was pending when the call began, `false` if it was idle or only running. The
+/// caller must itself stop whoever queues it later.
+///
+/// IRQL: = PASSIVE. Blocks while an instance runs. From the work's own function (BH07), or at
+/// DISPATCH_LEVEL (BH06), it cancels, does not wait, and says so. A delayed work that is armed is
+/// cancelled at once (Linux waits for the timer: row D23).
+///
+/// # Safety
+///
+/// `work` is valid, and stays so during the call.
+pub unsafe fn cancel_work_sync(work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { cancel_sync(work, "cancel_work_sync") }
+}
+
+/// [`cancel_work_sync`] under the name `call`.
+///
+/// # Safety
+///
+/// As for [`cancel_work_sync`].
+pub(crate) unsafe fn cancel_sync(work: *const work_struct, call: &'static str) -> bool {
+    // SAFETY: by the caller's word.
+    let work = unsafe { &*work };
+    visit().is_some_and(|runtime| runtime.cancel_sync(work, call))
+}
+
+/// Waits until the instance of `work` that is queued, if any, and those that run, have ended.
+/// Linux: `flush_work`.
+///
+/// Returns `true` if it waited, `false` if there was nothing to wait for. A delayed work that is only
+/// armed is nothing to wait for (row D17).
+///
+/// IRQL: = PASSIVE. Blocks. From the work's own function (BH07), or at DISPATCH_LEVEL (BH06), it returns
+/// `false` at once and says so.
+///
+/// # Safety
+///
+/// `work` is valid when the call begins. It may be freed by its own function meanwhile.
+pub unsafe fn flush_work(work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word; the engine keeps only the address once it waits.
+    let work = unsafe { &*work };
+    visit().is_some_and(|runtime| runtime.flush_work(work, "flush_work"))
+}
+
+/// Whether `work` is pending. A hint: it may have changed. Linux: `work_pending`.
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// `work` is valid.
+#[must_use]
+pub unsafe fn work_pending(work: *const work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { &*work }.load().1.is_pending()
+}
+
+/// Cancels without waiting; for the delayed form.
+///
+/// # Safety
+///
+/// `work` is valid.
+pub(crate) unsafe fn cancel(work: *const work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    let work = unsafe { &*work };
+    enter().is_some_and(|(runtime, raised)| runtime.cancel(work, raised))
+}
+
+/// Address and function, for messages.
+pub(crate) fn identity(work: &work_struct) -> (usize, usize) {
+    // ORDERING: a hint for a message.
+    (
+        core::ptr::from_ref(work).addr(),
+        work.func.load(Relaxed).addr(),
+    )
+}
+
+/// Says that the queue is null: nothing is attached, or the driver's pointer is.
+#[cold]
+pub(crate) fn report_null(call: &str, item: usize, func: usize) {
+    let detached = image().system_wq.load(SeqCst).is_null();
+    let what = if detached {
+        Diagnostic::NotAttached
+    } else {
+        Diagnostic::NullQueue
+    };
+    report::<Kmdf>(what, call, item, func);
+}

@@ -1,0 +1,103 @@
+//! Workqueues, as `linux/workqueue.h` has them.
+
+use core::ffi::CStr;
+
+use crate::kmdf::{Queue, image, visit};
+use crate::sync::Ordering::SeqCst;
+
+/// Not bound to the CPU that queues: works of one queue share one FIFO and start on any CPU.
+pub const WQ_UNBOUND: u32 = 1 << 1;
+/// Frozen by suspend.
+pub const WQ_FREEZABLE: u32 = 1 << 2;
+/// Guaranteed to make progress when memory is short.
+pub const WQ_MEM_RECLAIM: u32 = 1 << 3;
+/// Works run at high priority.
+pub const WQ_HIGHPRI: u32 = 1 << 4;
+/// Works may use the CPU for long. KMDF has no concurrency management, so it changes nothing.
+pub const WQ_CPU_INTENSIVE: u32 = 1 << 5;
+
+/// A workqueue. Opaque; made by [`alloc_workqueue`].
+#[repr(C)]
+#[derive(Debug)]
+pub struct workqueue_struct {
+    _opaque: [u8; 0],
+    _shared: core::marker::PhantomData<*mut ()>,
+}
+
+/// Makes a workqueue. Linux: `alloc_workqueue`.
+///
+/// `max_active` is how many of its works may run at once: per queueing CPU, or in all with
+/// [`WQ_UNBOUND`]. 0 means 256; values outside 1 to 512 are clamped and reported (BH12). The name is kept
+/// up to 31 bytes.
+///
+/// Returns null if the kernel is out of memory or nothing is attached.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`; the only call after attach that allocates.
+#[must_use]
+pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workqueue_struct {
+    let bound = flags & WQ_UNBOUND == 0;
+    make(name, bound, max_active)
+}
+
+/// Makes a workqueue that runs its works one at a time, in the order in which they were queued, on
+/// whatever CPU. Linux: `alloc_ordered_workqueue`.
+///
+/// Returns and IRQL as for [`alloc_workqueue`].
+#[must_use]
+pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct {
+    let _ = flags;
+    make(name, false, 1)
+}
+
+fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
+    let Some(runtime) = visit() else {
+        crate::work::report_null("alloc_workqueue", 0, 0);
+        return core::ptr::null_mut();
+    };
+    let queue = runtime.create_queue(name.to_bytes(), bound, max_active);
+    queue.map_or(core::ptr::null_mut(), |queue| {
+        core::ptr::from_ref(queue).cast_mut().cast()
+    })
+}
+
+/// Waits until every work that is queued on `wq` now has run; those queued later are not waited for, nor
+/// delayed works that are only armed. Linux: `flush_workqueue`.
+///
+/// IRQL: = PASSIVE. Blocks. From a work of that queue (BH07), or at DISPATCH_LEVEL (BH06), it returns at
+/// once and says so.
+///
+/// # Safety
+///
+/// `wq` is a live queue and stays so during the call.
+pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
+    // SAFETY: by the caller's word.
+    if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
+        runtime.flush_queue(queue, "flush_workqueue");
+    }
+}
+
+/// Runs what is pending on `wq`, what its own works queue meanwhile included, and frees it. Delayed works
+/// that are still armed for it run once, at once, and are reported (BH10); in Linux they are a use after
+/// free. Linux: `destroy_workqueue`.
+///
+/// IRQL: = PASSIVE. Blocks. KMDF: one `WdfObjectDelete`.
+///
+/// # Safety
+///
+/// `wq` came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to it from outside any
+/// more, and it is not used after the call.
+pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
+    // SAFETY: by the caller's word.
+    if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
+        runtime.destroy_queue(queue);
+    }
+}
+
+/// The queue that `schedule_work` uses; null before attach and after detach. Linux: `system_wq`.
+///
+/// IRQL: any.
+#[must_use]
+pub fn system_wq() -> *mut workqueue_struct {
+    // ORDERING: SeqCst: pairs with the publication in attach.
+    image().system_wq.load(SeqCst).cast()
+}

@@ -62,11 +62,12 @@ pub unsafe fn queue_delayed_work(
         return false;
     }
     // SAFETY: by the caller's word.
-    unsafe {
+    let queued = unsafe {
         with_queue(wq, dwork, "queue_delayed_work", |runtime, queue, raised| {
             runtime.queue_delayed(queue, dwork, delay, raised)
         })
-    }
+    };
+    queued == Some(true)
 }
 
 /// [`queue_delayed_work`] on [`system_wq`]. Linux: `schedule_delayed_work`.
@@ -95,40 +96,51 @@ pub unsafe fn mod_delayed_work(
     dwork: *mut delayed_work,
     delay: u64,
 ) -> bool {
+    // SAFETY: by the caller's word.
+    let modified = unsafe { modify(wq, dwork, delay) };
+    matches!(modified, Modified::Again | Modified::Dropped)
+}
+
+/// [`mod_delayed_work`], with all that it can say.
+///
+/// # Safety
+///
+/// As for [`mod_delayed_work`].
+pub(crate) unsafe fn modify(
+    wq: *mut workqueue_struct,
+    dwork: *const delayed_work,
+    delay: u64,
+) -> Modified {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
     // SAFETY: by the caller's word.
-    unsafe {
+    let modified = unsafe {
         with_queue(wq, dwork, "mod_delayed_work", |runtime, queue, raised| {
-            matches!(
-                runtime.modify_delayed(queue, dwork, delay, raised),
-                Modified::Again | Modified::Dropped
-            )
+            runtime.modify_delayed(queue, dwork, delay, raised)
         })
-    }
+    };
+    modified.unwrap_or(Modified::Refused)
 }
 
-/// Finds queue and runtime for a call that arms; `false`, and said so, if one is missing.
+/// Finds queue and runtime for a call that arms; `None`, and said so, if one is missing.
 ///
 /// # Safety
 ///
 /// `wq` is a live queue or null.
-unsafe fn with_queue(
+unsafe fn with_queue<R>(
     wq: *mut workqueue_struct,
     dwork: &delayed_work,
     call: &str,
-    arm: impl FnOnce(&Runtime, &Queue, Raised) -> bool,
-) -> bool {
+    arm: impl FnOnce(&Runtime, &Queue, Raised) -> R,
+) -> Option<R> {
     let (item, func) = identity(&dwork.work);
     // SAFETY: by the caller's word.
     let Some(queue) = (unsafe { wq.cast::<Queue>().as_ref() }) else {
         report_null(call, item, func);
-        return false;
+        return None;
     };
-    let Some((runtime, raised)) = enter_to_queue(call, item, func) else {
-        return false;
-    };
-    arm(runtime, queue, raised)
+    let (runtime, raised) = enter_to_queue(call, item, func)?;
+    Some(arm(runtime, queue, raised))
 }
 
 /// Cancels `dwork` and does not wait. Linux: `cancel_delayed_work`.

@@ -22,6 +22,8 @@ mod kmdf;
 pub mod linux;
 mod sync;
 pub mod tasklet;
+#[cfg(feature = "alloc")]
+mod typed;
 pub mod work;
 pub mod workqueue;
 
@@ -29,3 +31,8 @@ pub use crate::attach::{Attachment, attach, counters};
 pub use crate::engine::backend::Status;
 pub use crate::engine::runtime::Counters;
 pub use crate::kmdf::{Config, Host, WorkReentrance};
+#[cfg(feature = "alloc")]
+pub use crate::typed::{
+    Bound, Builder, DelayedWork, HasDelayedWork, HasTasklet, HasWork, Ordered, Owner, Tasklet,
+    TaskletItem, Unbound, Work, WorkItem, Workqueue, WorkqueueRef,
+};

@@ -267,7 +267,7 @@ fn kdpc_is_medium_and_untargeted() {
             let setup = Setup::new();
             let kdpc = setup.dpc().kdpc();
             // SAFETY: the KDPC is alive with its object.
-            let (importance, number) = unsafe { ((*kdpc).Importance, (*kdpc).Number) };
+            let (importance, number) = unsafe { ((*kdpc).importance(), (*kdpc).target()) };
             sim_assert_eq!(i32::from(importance), _KDPC_IMPORTANCE::MediumImportance);
             sim_assert_eq!(number, 0);
             setup.finish();

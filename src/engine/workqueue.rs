@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use intrusive_collections::UnsafeRef;
 
 use super::backend::{Backend, Irql};
-use super::diagnostic::{Diagnostic, report};
+use super::diagnostic::{Diagnostic, report, report_queue};
 use super::locked::Raised;
 use super::queue::Queue;
 use super::runtime::Runtime;
@@ -154,8 +154,7 @@ impl<B: Backend> Runtime<B> {
     pub(crate) fn destroy_queues(&self, own: Option<&Queue<B>>) {
         while let Some(queue) = self.queue_after(None) {
             if !own.is_some_and(|own| core::ptr::eq(own, queue)) {
-                let address = core::ptr::from_ref(queue).addr();
-                report::<B>(Diagnostic::QueueAtEnd, "detach", address, 0);
+                report_queue(Diagnostic::QueueAtEnd, "detach", queue);
             }
             self.destroy_queue(queue);
         }
@@ -178,9 +177,8 @@ impl<B: Backend> Runtime<B> {
     /// Whether the caller may wait for `queue`: not at DISPATCH, and not from one of its works (row
     /// Q25).
     fn queue_may_wait(&self, queue: &Queue<B>, call: &'static str) -> bool {
-        let address = core::ptr::from_ref(queue).addr();
         if B::irql() > Irql::APC {
-            report::<B>(Diagnostic::WaitAtDispatch, call, address, 0);
+            report_queue(Diagnostic::WaitAtDispatch, call, queue);
             return false;
         }
         let thread = B::thread();
@@ -188,7 +186,7 @@ impl<B: Backend> Runtime<B> {
         let own = queue.state.lock(&raised).is_worker(thread);
         drop(raised);
         if own {
-            report::<B>(Diagnostic::WaitForOneself, call, address, 0);
+            report_queue(Diagnostic::WaitForOneself, call, queue);
         }
         !own
     }

@@ -14,7 +14,8 @@ pub(crate) enum Kmdf {}
 /// # Safety
 ///
 /// None.
-pub(crate) unsafe fn attach(_host: Host, _config: &Config) -> Result<(), Status> {
+pub(crate) unsafe fn attach(_host: Host, config: &Config) -> Result<(), Status> {
+    let _unused = config.reentrance;
     Err(Status::NOT_SUPPORTED)
 }
 

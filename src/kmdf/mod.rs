@@ -16,10 +16,10 @@
 //!
 //! Built without a provider the crate still compiles: attach fails with `STATUS_NOT_SUPPORTED`.
 
+#[cfg(all(not(feature = "mock"), feature = "kmdf", any(windows, wdk_standin)))]
+use ::wdk_sys;
 #[cfg(feature = "mock")]
 use kmdf_mock as wdk_sys;
-#[cfg(all(not(feature = "mock"), feature = "kmdf", any(windows, wdk_standin)))]
-use wdk_sys;
 
 macro_rules! with_provider {
     ($($item:item)*) => { $(

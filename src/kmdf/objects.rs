@@ -8,7 +8,7 @@ use super::wdk_sys::ntddk::{
     KeGetProcessorNumberFromIndex, KeSetImportanceDpc, KeSetTargetProcessorDpcEx,
 };
 use super::wdk_sys::{
-    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, BOOLEAN, PROCESSOR_NUMBER, SIZE_T, WDF_DPC_CONFIG,
+    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, BOOLEAN, PROCESSOR_NUMBER, WDF_DPC_CONFIG,
     WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC, WDFOBJECT, WDFTIMER,
     WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
@@ -35,7 +35,7 @@ unsafe impl Sync for ContextType {}
 static CONTEXT_TYPE: ContextType = ContextType(WDF_OBJECT_CONTEXT_TYPE_INFO {
     Size: size_of_ulong::<WDF_OBJECT_CONTEXT_TYPE_INFO>(),
     ContextName: c"bottomhalf".as_ptr().cast_mut().cast(),
-    ContextSize: size_of::<Context>() as SIZE_T,
+    ContextSize: size_of::<Context>(),
     UniqueType: &raw const CONTEXT_TYPE.0,
     EvtDriverGetUniqueContextType: None,
 });

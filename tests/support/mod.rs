@@ -5,7 +5,11 @@
 //! detaches, unloads the driver and checks what must always hold: `accepted = run + cancelled + pending`,
 //! nothing pending, no unexpected diagnostic.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

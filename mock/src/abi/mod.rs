@@ -6,6 +6,9 @@
 //! `wdk-macros` reads [`functions`] itself to find the prototype of a WDF function, therefore every
 //! `PFN_…` alias there spells its parameters out and the file has no macros.
 //!
+//! Two files are no part of `wdk-sys`, and the stand-in of `cross/` leaves them out: `wdf_status.rs` and
+//! `inspect.rs`.
+//!
 //! Integer types are Rust's fixed-width ones rather than `c_ulong` and `c_long`: the same types on
 //! Windows, and right on a host where `c_long` has 64 bits.
 
@@ -20,8 +23,11 @@
 
 mod constants;
 mod functions;
+mod inspect;
 mod types;
+mod wdf_status;
 
 pub use constants::*;
 pub use functions::*;
 pub use types::*;
+pub use wdf_status::*;

@@ -95,7 +95,7 @@ pub unsafe extern "C" fn WdfObjectReferenceActual(
     handle: WDFOBJECT,
     _tag: PVOID,
     _line: LONG,
-    _file: PCHAR,
+    _file: PCCH,
 ) {
     super::enter(globals, "WdfObjectReferenceActual", DISPATCH_LEVEL);
     registry::any(handle, "WdfObjectReference").add_ref();
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn WdfObjectDereferenceActual(
     handle: WDFOBJECT,
     _tag: PVOID,
     _line: LONG,
-    _file: PCHAR,
+    _file: PCCH,
 ) {
     super::enter(globals, "WdfObjectDereferenceActual", DISPATCH_LEVEL);
     let object: Arc<Object> = registry::any(handle, "WdfObjectDereference");

@@ -33,7 +33,7 @@ unsafe impl Sync for TypeInfo {}
 pub static CONTEXT: TypeInfo = TypeInfo(WDF_OBJECT_CONTEXT_TYPE_INFO {
     Size: size_of::<WDF_OBJECT_CONTEXT_TYPE_INFO>() as u32,
     ContextName: c"Context".as_ptr().cast_mut(),
-    ContextSize: size_of::<Context>() as u64,
+    ContextSize: size_of::<Context>(),
     UniqueType: &raw const CONTEXT.0,
     EvtDriverGetUniqueContextType: None,
 });

@@ -1,42 +1,134 @@
-//! probe
+//! A network driver in the manner of Linux, running on KMDF.
+//!
+//! ```text
+//! cargo run --release --example nic                      # its own capture, live
+//! cargo run --release --example nic -- my.pcapng         # yours
+//! cargo run --release --example nic -- --seed 7          # simulated; the same every time
+//! cargo run --release --example nic -- --remove-at 5000  # the driver goes while packets arrive
+//! ```
+//!
+//! The card (`device`) is fed from a capture file and interrupts. The driver (`driver`, `stats`)
+//! defers: interrupt → tasklet → work, and delayed works beside them. The work tells flows apart and
+//! verifies checksums (`packet`, `checksum`), and adds up what it finds (`ledger`). At the end the
+//! driver is removed, the books are checked (`machine`), and a table is printed (`report`).
+//! `ci/nic-vs-tshark.sh` compares the table with what tshark says, `ci/nic-removal.sh` removes the
+//! driver at many moments of many schedules.
+
+mod backlog;
 mod capture;
 mod checksum;
+mod device;
+mod driver;
 mod ledger;
+mod machine;
+mod options;
 mod packet;
 mod report;
-fn main() {
-    let file = std::fs::read(std::env::args().nth(1).unwrap()).unwrap();
-    let (c, e) = capture::read(&file);
-    if std::env::var_os("DUMP").is_some() {
-        for i in 0..c.len() {
-            let a = packet::analyse(c.frame(i));
-            println!(
-                "{}|{}|{:?}|{:?}",
-                i + 1,
-                a.protocol.name(),
-                a.ip,
-                a.transport
-            );
+mod stats;
+mod tally;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kmdf_mock::world::{Live, Sim};
+
+use crate::capture::{Capture, CaptureError};
+use crate::machine::{Outcome, Plan};
+use crate::options::Options;
+use crate::report::Report;
+
+/// The embedded capture; `ci/make-capture.sh` made it.
+static DEFAULT_CAPTURE: &[u8] = include_bytes!("default.pcap");
+
+fn main() -> ExitCode {
+    let options = match options::parse(std::env::args_os().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("nic: {error}\n\n{}", options::HELP);
+            return ExitCode::from(2);
         }
-        return;
-    }
-    let mut l = ledger::Ledger::default();
-    for i in 0..c.len() {
-        l.account(c.frame(i));
-    }
-    let r = report::Report {
-        source: "x".into(),
-        engine: "l".into(),
-        error: e.map(|e| e.to_string()),
-        total: c.len() as u64,
-        dropped: 0,
-        unread: 0,
-        ledger: l,
-        groups: vec![],
     };
-    if std::env::args().nth(2).is_some() {
-        print!("{}", r.json())
-    } else {
-        print!("{r}")
+    if options.help {
+        print!("{}", options::HELP);
+        return ExitCode::SUCCESS;
     }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nic: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does it all. An error that leaves something to report is an error nevertheless, after the report.
+fn run(options: &Options) -> Result<(), String> {
+    let (name, (mut capture, error)) = load(options)?;
+    let error = error.map(|error| format!("{name}: {error}"));
+    if let Some(packets) = options.packets {
+        capture.truncate(packets as usize);
+    }
+    if capture.len() == 0 {
+        return Err(error.unwrap_or(format!("{name}: no packets")));
+    }
+    let total = capture.len() as u64;
+    let outcome = simulate(options, capture)?;
+    let report = Report {
+        source: name,
+        engine: engine(options),
+        error: error.clone(),
+        total,
+        dropped: outcome.dropped,
+        unread: outcome.unread,
+        ledger: outcome.ledger,
+        groups: outcome.groups,
+    };
+    if options.json {
+        print!("{}", report.json());
+    } else {
+        print!("{report}");
+    }
+    let broken = outcome.broken.iter().map(|broken| format!("broken promise: {broken}"));
+    let errors: Vec<String> = broken.chain(error).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors.join("\nnic: ")) }
+}
+
+/// The capture and its name.
+fn load(options: &Options) -> Result<(String, (Capture, Option<CaptureError>)), String> {
+    match &options.file {
+        None => Ok(("default capture".to_owned(), capture::read(DEFAULT_CAPTURE))),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
+            Ok((name, capture::read(&file)))
+        }
+    }
+}
+
+/// Runs the driver in a machine.
+fn simulate(options: &Options, capture: Capture) -> Result<Outcome, String> {
+    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} packets")
+        .expect("the template is right");
+    // Draws on standard error, and not at all unless that is a terminal.
+    let bar = ProgressBar::new(capture.len() as u64).with_style(style);
+    let plan = Plan {
+        capture: Arc::new(capture),
+        cpus: options.cpus,
+        remove_at: options.remove_at,
+        reentrance: options.reentrance,
+        bar: bar.clone(),
+    };
+    let outcome = match options.seed {
+        Some(seed) => Sim::new(seed).cpus(options.cpus).run(|| machine::run(plan)),
+        None => Live::new().cpus(options.cpus).run(|| machine::run(plan)),
+    };
+    bar.finish_and_clear();
+    outcome.map_err(|failure| failure.to_string())
+}
+
+/// What the report says about the machine.
+fn engine(options: &Options) -> String {
+    let engine = options.seed.map_or("live".to_owned(), |seed| format!("simulated, seed {seed}"));
+    format!("{engine}, {} CPUs, {:?}", options.cpus, options.reentrance)
 }

@@ -20,7 +20,8 @@ in_tree() {
 
 # lint FEATURES: the library alone, so that the dev-dependencies turn on no further features.
 lint() {
-    in_tree clippy --package bottomhalf --lib --no-default-features --features "$1" -- -D warnings
+    in_tree clippy --package bottomhalf --lib --no-deps --no-default-features --features "$1" \
+        -- -D warnings
 }
 
 step "fetch"

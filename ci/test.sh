@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # ci/test.sh [--update]: runs the README's test command and asserts that every test binary ran, that no
-# binary of a tests/ folder was empty, and that the binaries are those of ci/test-binaries.txt. With
-# --update it writes that list anew from the manifests and runs nothing. Shows that a binary that did
-# not run, and one that ran no test, are found.
+# binary of a tests/ folder was empty, that no test was ignored, and that the binaries are those of
+# ci/test-binaries.txt. With --update it writes that list anew from the manifests and runs nothing.
+# Shows that a binary that did not run, one that ran no test, and an ignored test are found.
 # Needs rustup and a C linker. Exit: 0 good, 1 a test failed or did not run.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
@@ -51,9 +51,10 @@ every_binary_ran() {
         return 1
     }
     awk '
-        /^ *(Running|Doc-tests) / { binary = $2 }
-        /^running 0 tests$/ && binary ~ /^tests\// { print binary " ran no test"; empty = 1 }
-        END { exit empty }' "$1"
+        /^ *(Running|Doc-tests) / { binary = $1 == "Running" ? $2 : $1 " " $2 }
+        /^running 0 tests$/ && binary ~ /^tests\// { print binary " ran no test"; amiss = 1 }
+        /^test result: .* [1-9][0-9]* ignored;/ { print binary " ignored a test: " $0; amiss = 1 }
+        END { exit amiss }' "$1"
 }
 
 if [ "${1:-}" = --update ]; then
@@ -83,5 +84,7 @@ expect_failure '< tests/abi.rs abi' every_binary_ran "$temporary/missing.log"
 awk '/Running tests\/abi.rs/ { here = 1 } here && sub(/^running [0-9]+ tests/, "running 0 tests") { here = 0 } 1' \
     "$log" >"$temporary/empty.log"
 expect_failure 'tests/abi.rs ran no test' every_binary_ran "$temporary/empty.log"
+awk '!done && sub(/ 0 ignored;/, " 1 ignored;") { done = 1 } 1' "$log" >"$temporary/ignored.log"
+expect_failure 'ignored a test: test result: ok.' every_binary_ran "$temporary/ignored.log"
 
 printf '\ntest: good, %s test binaries ran\n' "$(wc -l <"$list")"

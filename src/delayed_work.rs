@@ -1,8 +1,8 @@
 //! Delayed works, as `linux/workqueue.h` has them.
 //!
 //! A delayed work is a work that is queued after a number of jiffies. It is pending from when it is
-//! armed. A delay of zero uses no timer at all: the work is queued at once. All delayed works share one
-//! passive-level WDFTIMER.
+//! armed. A delay of zero uses no timer at all: the work is queued at once. All delayed works share
+//! one passive-level WDFTIMER.
 
 use crate::engine::delayed::Modified;
 pub use crate::engine::item::delayed_work;
@@ -11,7 +11,8 @@ use crate::kmdf::{Queue, Raised, Runtime, enter_to_queue, visit};
 use crate::work::{DECLARE_WORK, identity, report_null, work_func_t, work_pending, work_struct};
 use crate::workqueue::{system_wq, workqueue_struct};
 
-/// A delayed work that is ready to be queued, for statics and fields. Linux: `DECLARE_DELAYED_WORK`.
+/// A delayed work that is ready to be queued, for statics and fields. Linux:
+/// `DECLARE_DELAYED_WORK`.
 #[must_use]
 pub const fn DECLARE_DELAYED_WORK(func: work_func_t) -> delayed_work {
     delayed_work {
@@ -41,16 +42,18 @@ pub const fn to_delayed_work(work: *mut work_struct) -> *mut delayed_work {
 
 /// Queues `dwork` on `wq` after `delay` jiffies. Linux: `queue_delayed_work`.
 ///
-/// Returns `true` if this call made it pending, `false` if it was pending already (armed or queued), is
-/// being cancelled with a `_sync` call, or nothing is attached; an armed timer is left as it is. It runs
-/// after at least `delay` whole jiffies; a delay of zero is [`queue_work`](crate::work::queue_work).
+/// Returns `true` if this call made it pending, `false` if it was pending already (armed or
+/// queued), is being cancelled with a `_sync` call, or nothing is attached; an armed timer is left
+/// as it is. It runs after at least `delay` whole jiffies; a delay of zero is
+/// [`queue_work`](crate::work::queue_work).
 ///
-/// IRQL: any. Does not block. KMDF: at most one `WdfTimerStart`, from an interrupt one `WdfDpcEnqueue`.
+/// IRQL: any. Does not block. KMDF: at most one `WdfTimerStart`, from an interrupt one
+/// `WdfDpcEnqueue`.
 ///
 /// # Safety
 ///
-/// `dwork` is initialised and stays in place while it is pending; `wq` is a live queue or null, and is
-/// not destroyed while the timer is armed (BH10).
+/// `dwork` is initialised and stays in place while it is pending; `wq` is a live queue or null, and
+/// is not destroyed while the timer is armed (BH10).
 pub unsafe fn queue_delayed_work(
     wq: *mut workqueue_struct,
     dwork: *mut delayed_work,
@@ -80,11 +83,11 @@ pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> boo
     unsafe { queue_delayed_work(system_wq(), dwork, delay) }
 }
 
-/// Makes `dwork` due on `wq` after `delay` jiffies from now, whatever it was doing: an armed timer is
-/// set anew, a queued work is taken off its queue. Linux: `mod_delayed_work`.
+/// Makes `dwork` due on `wq` after `delay` jiffies from now, whatever it was doing: an armed timer
+/// is set anew, a queued work is taken off its queue. Linux: `mod_delayed_work`.
 ///
-/// Returns `true` if it was pending, `false` if it was not and is now, or if it is being cancelled with a
-/// `_sync` call, in which case nothing happens (6.10 and later).
+/// Returns `true` if it was pending, `false` if it was not and is now, or if it is being cancelled
+/// with a `_sync` call, in which case nothing happens (6.10 and later).
 ///
 /// IRQL: any. Does not block. KMDF: as [`queue_delayed_work`].
 ///
@@ -145,7 +148,8 @@ unsafe fn with_queue<R>(
 
 /// Cancels `dwork` and does not wait. Linux: `cancel_delayed_work`.
 ///
-/// Returns `true` if it was pending (armed or queued), `false` if it was not; a running instance goes on.
+/// Returns `true` if it was pending (armed or queued), `false` if it was not; a running instance
+/// goes on.
 ///
 /// IRQL: any. Does not block.
 ///
@@ -157,8 +161,8 @@ pub unsafe fn cancel_delayed_work(dwork: *mut delayed_work) -> bool {
     unsafe { crate::work::cancel(dwork.cast()) }
 }
 
-/// Cancels `dwork`, keeps it from being queued meanwhile, and waits until it does not run, also if it
-/// re-arms itself. Linux: `cancel_delayed_work_sync`.
+/// Cancels `dwork`, keeps it from being queued meanwhile, and waits until it does not run, also if
+/// it re-arms itself. Linux: `cancel_delayed_work_sync`.
 ///
 /// Returns `true` if it was pending when the call began.
 ///
@@ -173,10 +177,11 @@ pub unsafe fn cancel_delayed_work_sync(dwork: *mut delayed_work) -> bool {
     unsafe { crate::work::cancel_sync(dwork.cast(), "cancel_delayed_work_sync") }
 }
 
-/// Queues `dwork` now if its timer is armed, and waits until it has run. Linux: `flush_delayed_work`.
+/// Queues `dwork` now if its timer is armed, and waits until it has run. Linux:
+/// `flush_delayed_work`.
 ///
-/// Returns `true` if it waited. The work may be over before the call looks, so `false` does not mean that
-/// it has not run.
+/// Returns `true` if it waited. The work may be over before the call looks, so `false` does not
+/// mean that it has not run.
 ///
 /// IRQL: = PASSIVE. Blocks; otherwise as [`flush_work`](crate::work::flush_work).
 ///

@@ -74,8 +74,8 @@ fn device() -> (Arc<Device>, Arc<AtomicU32>) {
     (device, freed)
 }
 
-/// The queue holds the reference while the work is pending and gives it to the run: the last one frees
-/// the device, inside the function.
+/// The queue holds the reference while the work is pending and gives it to the run: the last one
+/// frees the device, inside the function.
 #[test]
 fn the_run_may_drop_the_last_reference() {
     rows(|_| {
@@ -154,8 +154,8 @@ fn a_delayed_work_keeps_its_device() {
     });
 }
 
-/// A tasklet's reference is dropped only when the engine is done with the tasklet: here it is the last
-/// one, and the memory goes with it.
+/// A tasklet's reference is dropped only when the engine is done with the tasklet: here it is the
+/// last one, and the memory goes with it.
 #[test]
 fn a_tasklet_may_hold_the_last_reference() {
     rows(|_| {

@@ -1,5 +1,5 @@
 //! The ABI against `layout.tsv`, the figures that the compilers of Windows give the same names
-//! (kmdf.md B-1, B-5 to B-13).
+//! (BIND-1, BIND-5 to BIND-13).
 
 use std::collections::BTreeMap;
 use std::mem::{align_of, offset_of, size_of};
@@ -213,7 +213,7 @@ fn every_index_has_its_prototype_and_its_row() {
     }
 }
 
-/// The status codes and the other plain constants, from Microsoft's documentation (kmdf.md N-42, N-44).
+/// The status codes and the other plain constants, from Microsoft's documentation (N-42, N-44).
 #[test]
 fn constants_have_their_documented_values() {
     use kmdf_mock::*;

@@ -8,7 +8,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use kmdf_mock::call_unsafe_wdf_function_binding as wdf;
+use kmdf_mock::call_unsafe_wdf_function_binding as unsafe_wdf;
 use kmdf_mock::world::{self, Driver, Gate, Sim, Verifier};
 use kmdf_mock::*;
 use wdf_common::*;
@@ -59,7 +59,7 @@ fn create_bug_checks_on_bad_pointers() {
         let mut handle = null_mut();
         // SAFETY: a NULL config is a case of the table; the rest is good for the call.
         let _ = unsafe {
-            wdf!(
+            unsafe_wdf!(
                 WdfWorkItemCreate,
                 null_mut(),
                 &raw mut attributes,
@@ -128,8 +128,8 @@ fn enqueues_before_the_start_are_one_run() {
     });
 }
 
-/// W-7: between the unlock and the queueing of the NT item, another thread's enqueue is coalesced with
-/// a run that starts later; no enqueue is ever without a run that starts after it.
+/// W-7: between the unlock and the queueing of the NT item, another thread's enqueue is coalesced
+/// with a run that starts later; no enqueue is ever without a run that starts after it.
 #[test]
 fn every_enqueue_is_followed_by_a_start() {
     for_seeds(|| {
@@ -335,8 +335,8 @@ fn verifier_refuses_a_flush_above_passive() {
         .unwrap();
 }
 
-/// W-17, observed in §12: a second instance that starts takes the slot, and the first one's flush waits
-/// for itself.
+/// W-17, observed in §12: a second instance that starts takes the slot, and the first one's flush
+/// waits for itself.
 #[test]
 fn own_flush_deadlocks_when_a_second_instance_runs() {
     world::seeds(SEEDS, |seed| {
@@ -390,7 +390,8 @@ fn own_flush_deadlocks_after_a_second_instance_ended() {
     assert!(code_of(result).starts_with("SIM_DEADLOCK("));
 }
 
-/// W-9: an enqueue of a running-down item is dropped with a break; if the item is also queued, without.
+/// W-9: an enqueue of a running-down item is dropped with a break; if the item is also queued,
+/// without.
 #[test]
 fn enqueue_while_running_down_is_dropped() {
     world::seeds(SEEDS, |seed| {
@@ -513,8 +514,23 @@ fn delete_at_dispatch_is_deferred() {
     });
 }
 
-/// W-24, W-26: deleted from its own callback, cleanup runs inside the delete, destroy after the callback,
-/// and the context stays good in between.
+/// W-16: a callback that returns at DISPATCH is convicted under the worker's bug check.
+#[test]
+fn callback_that_returns_at_dispatch_is_convicted() {
+    let result = strict(1).run(|| {
+        let setup = Setup::new();
+        let item = setup.work_item().on_run(|_| {
+            // SAFETY: the IRQL is left raised on purpose.
+            unsafe { ntddk::KfRaiseIrql(2) };
+        });
+        item.enqueue();
+        item.flush();
+    });
+    assert_eq!(code_of(result), "WORKER_THREAD_RETURNED_AT_BAD_IRQL(0xE1)");
+}
+
+/// W-24, W-26: deleted from its own callback, cleanup runs inside the delete, destroy after the
+/// callback, and the context stays good in between.
 #[test]
 fn delete_from_the_own_callback_returns() {
     for_seeds(|| {
@@ -572,7 +588,7 @@ fn parent_of_a_work_item_is_the_one_given() {
             let parent = general(setup.device.0);
             let item = work_item(parent.0);
             // SAFETY: the handle is good.
-            let found = unsafe { wdf!(WdfWorkItemGetParentObject, item.raw()) };
+            let found = unsafe { unsafe_wdf!(WdfWorkItemGetParentObject, item.raw()) };
             sim_assert_eq!(found as usize, parent.0);
             setup.finish();
         })
@@ -605,7 +621,8 @@ fn items_start_in_queue_order() {
     });
 }
 
-/// W-30, H-32: with every worker blocked in a callback that waits for another callback, the world says so.
+/// W-30, H-32: with every worker blocked in a callback that waits for another callback, the world
+/// says so.
 #[test]
 fn callbacks_that_wait_for_callbacks_starve_the_pool() {
     let result = Sim::new(1).workers(2).run(|| {

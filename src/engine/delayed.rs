@@ -1,16 +1,17 @@
 //! Delayed works: one deadline tree on one timer.
 //!
-//! Any number of delayed works share one passive-level WDFTIMER, armed for the earliest deadline. Its
-//! callback handles everything that is due, so a fire that is lost or overlaps another one (T-24) does
-//! no harm, and it then serves as a worker itself: one hop from the expiry to the function.
+//! Any number of delayed works share one passive-level WDFTIMER, armed for the earliest deadline.
+//! Its callback handles everything that is due, so a fire that is lost or overlaps another one
+//! (T-24) does no harm, and it then serves as a worker itself: one hop from the expiry to the
+//! function.
 //!
 //! # Invariants
 //!
 //! - **D1** A node is in the tree if and only if its item's `LINKED` flag is set; both change under
 //!   the tree's lock.
-//! - **D2** When the tree's lock is released, the timer is armed for the earliest deadline or earlier,
-//!   or somebody is about to arm it: the programmer, who looks again after `WdfTimerStart`, or the
-//!   timer's callback, which arms last.
+//! - **D2** When the tree's lock is released, the timer is armed for the earliest deadline or
+//!   earlier, or somebody is about to arm it: the programmer, who looks again after
+//!   `WdfTimerStart`, or the timer's callback, which arms last.
 //! - **D3** No work leaves the tree for its queue before its deadline: standard timers fire up to a
 //!   tick early (T-30), so the clock is read again.
 
@@ -278,8 +279,8 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Moves everything that is due to its queue. `worker` enters the first queue, which is returned:
-    /// the caller serves it.
+    /// Moves everything that is due to its queue. `worker` enters the first queue, which is
+    /// returned: the caller serves it.
     fn queue_due(&self, worker: Pin<&Worker>) -> Option<&Queue<B>> {
         let mut mine = None;
         loop {
@@ -313,8 +314,8 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Makes the delayed works that are armed for `queue` due now; how many there were. For destroy,
-    /// and with no queue for detach. IRQL: <= DISPATCH.
+    /// Makes the delayed works that are armed for `queue` due now; how many there were. For
+    /// destroy, and with no queue for detach. IRQL: <= DISPATCH.
     pub(crate) fn expire_armed(&self, queue: Option<&Queue<B>>) -> u32 {
         let mut count = 0;
         loop {

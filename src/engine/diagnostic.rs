@@ -1,7 +1,7 @@
 //! Misuse that Linux warns about, said by name.
 //!
-//! Each diagnostic has a stable code. It is printed once per occurrence, on one line, with the item,
-//! its function and what to do; it never changes memory that the driver relies on.
+//! Each diagnostic has a stable code. It is printed once per occurrence, on one line, with the
+//! item, its function and what to do; it never changes memory that the driver relies on.
 
 use super::backend::Backend;
 use super::item::work_struct;

@@ -1,20 +1,22 @@
 //! A workqueue: sub-queues of works, `max_active`, and one NT work item that brings workers.
 //!
-//! Linux keeps idle workers and wakes one. KMDF cannot lend a worker for long, but a WDFWORKITEM that
-//! is enqueued again at the start of its own callback yields another worker at once (W-11, W-12), so
-//! one object brings as many as are wanted: whoever leaves a startable work behind *kicks* the queue,
-//! and every callback that finds more than it takes kicks it again before it starts running.
+//! Linux keeps idle workers and wakes one. KMDF cannot lend a worker for long, but a WDFWORKITEM
+//! that is enqueued again at the start of its own callback yields another worker at once (W-11,
+//! W-12), so one object brings as many as are wanted: whoever leaves a startable work behind
+//! *kicks* the queue, and every callback that finds more than it takes kicks it again before it
+//! starts running.
 //!
 //! # Invariants
 //!
-//! - **Q1** When the queue's lock is released and a sub-queue has a work that `max_active` allows to
-//!   start, then the queue is kicked, or the releaser is a worker that will look again.
-//! - **Q2** `active` of a sub-queue counts the works that were claimed from it and are not complete,
-//!   held ones included; it never exceeds `max_active`.
-//! - **Q3** `total` and the colours count the works that are linked or active: `total == 0` means that
-//!   the queue is empty.
-//! - **Q4** A queue is freed only after it is empty, no worker is inside, and a grace period has passed
-//!   in which every kick was delivered and every raised section that may know its address has ended.
+//! - **Q1** When the queue's lock is released and a sub-queue has a work that `max_active` allows
+//!   to start, then the queue is kicked, or the releaser is a worker that will look again.
+//! - **Q2** `active` of a sub-queue counts the works that were claimed from it and are not
+//!   complete, held ones included; it never exceeds `max_active`.
+//! - **Q3** `total` and the colours count the works that are linked or active: `total == 0` means
+//!   that the queue is empty.
+//! - **Q4** A queue is freed only after it is empty, no worker is inside, and a grace period has
+//!   passed in which every kick was delivered and every raised section that may know its address
+//!   has ended.
 
 use core::pin::Pin;
 
@@ -332,7 +334,8 @@ impl<B: Backend> Queue<B> {
             return false;
         }
         sub.update(&mut state, |inner| {
-            // SAFETY: the word is written under this lock, and it says that the work is on this list.
+            // SAFETY: the word is written under this lock, and it says that the work is on this
+            // list.
             unsafe { inner.works.cursor_mut_from_ptr(core::ptr::from_ref(work)) }.remove()
         });
         // ORDERING: AcqRel: the owner sees what the linker published and hands it on.
@@ -342,8 +345,8 @@ impl<B: Backend> Queue<B> {
         true
     }
 
-    /// Registers a worker. `kick_ends` if the queue's own work item brought it: from here on the next
-    /// kick is a new one.
+    /// Registers a worker. `kick_ends` if the queue's own work item brought it: from here on the
+    /// next kick is a new one.
     pub(crate) fn enter(&self, worker: Pin<&Worker>, kick_ends: bool, raised: &Raised<B>) {
         let mut state = self.state.lock(raised);
         if kick_ends {
@@ -395,8 +398,8 @@ impl<B: Backend> Queue<B> {
         Some(Claim { work, sub, colour })
     }
 
-    /// Ends a claim: its place under `max_active` is free. `stays` if the caller is a worker of this
-    /// queue that will look again.
+    /// Ends a claim: its place under `max_active` is free. `stays` if the caller is a worker of
+    /// this queue that will look again.
     pub(crate) fn complete(
         &self,
         claim: &Claim<B>,

@@ -1,8 +1,8 @@
 //! Jiffies: Linux's clock over the backend's 100 ns clock.
 //!
-//! A jiffy is 1/HZ of unbiased interrupt time, so it stands still while the machine sleeps, as Linux's
-//! does. Like Linux's it starts five minutes before it would wrap in 32 bits, so that code that does
-//! not use `time_after` fails early.
+//! A jiffy is 1/HZ of unbiased interrupt time, so it stands still while the machine sleeps, as
+//! Linux's does. Like Linux's it starts five minutes before it would wrap in 32 bits, so that code
+//! that does not use `time_after` fails early.
 
 /// Ticks per second that drivers were written for. Linux's default on the common distributions.
 pub const HZ: u64 = 250;
@@ -21,12 +21,13 @@ pub(crate) const fn jiffies_at(now_100ns: u64) -> u64 {
     INITIAL.wrapping_add(now_100ns / JIFFY_100NS)
 }
 
-/// When a delay of `delay` jiffies that starts now ends: `expires` in jiffies, as drivers read it, and
-/// the deadline in 100 ns.
+/// When a delay of `delay` jiffies that starts now ends: `expires` in jiffies, as drivers read it,
+/// and the deadline in 100 ns.
 ///
-/// `expires` is `jiffies + delay`, and the work is due one jiffy later, so that at least `delay` whole
-/// jiffies pass (rows D01, D02: Linux's lowest wheel level does the same). A delay with the sign bit
-/// lies in the past and is due with the next tick (row D22). Beyond the clock's end it is never due.
+/// `expires` is `jiffies + delay`, and the work is due one jiffy later, so that at least `delay`
+/// whole jiffies pass (rows D01, D02: Linux's lowest wheel level does the same). A delay with the
+/// sign bit lies in the past and is due with the next tick (row D22). Beyond the clock's end it is
+/// never due.
 pub(crate) const fn expiry(now_100ns: u64, delay: u64) -> (u64, u64) {
     let expires = jiffies_at(now_100ns).wrapping_add(delay);
     let waits = if delay > i64::MAX as u64 {

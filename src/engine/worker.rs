@@ -99,7 +99,8 @@ impl<B: Backend> Runtime<B> {
         if next.is_some() {
             self.count_run(&raised);
         }
-        // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is there.
+        // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is
+        // there.
         let queue = unsafe { &*claim.sub }.queue();
         let stays = core::ptr::eq(queue, serving) && next.is_none();
         queue.complete(claim, stays, &raised, &mut deferred);

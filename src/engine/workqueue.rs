@@ -110,7 +110,8 @@ impl<B: Backend> Runtime<B> {
         }
         // B2: waits for the callbacks of kicks that found nothing to do.
         self.backend.work_item_delete(queue.work_item());
-        // Q4: a callback's last kick may still be in a list; and no raised section knows it after this.
+        // Q4: a callback's last kick may still be in a list; and no raised section knows it after
+        // this.
         self.synchronize();
         let place = core::ptr::from_ref(queue).cast_mut().cast::<*mut u8>();
         // SAFETY: `create_queue` has put the pointer there.
@@ -160,6 +161,15 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
+    /// Whether `thread` is running a work of any queue: it cannot wait for the end of all works.
+    pub(crate) fn is_worker(&self, thread: usize) -> bool {
+        let raised = Raised::<B>::new();
+        let queues = self.queues.lock(&raised);
+        queues
+            .iter()
+            .any(|queue| queue.state.lock(&raised).is_worker(thread))
+    }
+
     fn queue_after(&self, queue: Option<&Queue<B>>) -> Option<&Queue<B>> {
         let raised = Raised::<B>::new();
         let queues = self.queues.lock(&raised);
@@ -170,7 +180,8 @@ impl<B: Backend> Runtime<B> {
         };
         cursor.move_next();
         let next = cursor.get().map(core::ptr::from_ref);
-        // SAFETY: a queue on the list lives until `destroy_queue`, which detach alone calls by then.
+        // SAFETY: a queue on the list lives until `destroy_queue`, which detach alone calls by
+        // then.
         next.map(|queue| unsafe { &*queue })
     }
 

@@ -22,8 +22,8 @@ pub(crate) unsafe fn attach(_host: Host, config: &Config) -> Result<(), Status> 
 /// Nothing is attached.
 pub(crate) fn detach() {}
 
-// SAFETY: without a runtime no call below is made but `raise_to_high`, `lower` and `print`, which have
-// nothing to do.
+// SAFETY: without a runtime no call below is made but `raise_to_high`, `lower` and `print`, which
+// have nothing to do.
 unsafe impl Backend for Kmdf {
     type WorkItem = core::convert::Infallible;
     type Event = ();

@@ -65,16 +65,17 @@ impl<T: WorkItem<ID> + HasDelayedWork<T, ID>, const ID: u64> DelayedWork<T, ID> 
         unsafe { delayed_work_pending(Self::raw(self)) }
     }
 
-    /// Cancels and does not wait. Returns the reference that was held, if it was pending. IRQL: any; but
-    /// mind where the reference may be dropped. Linux: `cancel_delayed_work`.
+    /// Cancels and does not wait. Returns the reference that was held, if it was pending. IRQL:
+    /// any; but mind where the reference may be dropped. Linux: `cancel_delayed_work`.
     pub fn cancel(&self) -> Option<T::Pointer> {
         // SAFETY: as above.
         let pending = unsafe { cancel_delayed_work(Self::raw(self)) };
         self.owner_if(pending)
     }
 
-    /// Cancels, keeps others from queueing meanwhile, and waits until it does not run, also if it re-arms
-    /// itself. Returns the reference that was held, if it was pending. IRQL: = PASSIVE. Blocks.
+    /// Cancels, keeps others from queueing meanwhile, and waits until it does not run, also if it
+    /// re-arms itself. Returns the reference that was held, if it was pending. IRQL: = PASSIVE.
+    /// Blocks.
     /// Linux: `cancel_delayed_work_sync`.
     pub fn cancel_sync(&self) -> Option<T::Pointer> {
         // SAFETY: as above.
@@ -82,15 +83,16 @@ impl<T: WorkItem<ID> + HasDelayedWork<T, ID>, const ID: u64> DelayedWork<T, ID> 
         self.owner_if(pending)
     }
 
-    /// Queues it now if it is armed, and waits until it has run; whether it waited. IRQL: = PASSIVE.
-    /// Blocks. Linux: `flush_delayed_work`.
+    /// Queues it now if it is armed, and waits until it has run; whether it waited. IRQL: =
+    /// PASSIVE. Blocks. Linux: `flush_delayed_work`.
     pub fn flush(&self) -> bool {
         // SAFETY: as above.
         unsafe { flush_delayed_work(Self::raw(self)) }
     }
 
     fn owner_if(&self, pending: bool) -> Option<T::Pointer> {
-        // SAFETY: a pending item holds one owner, given up when it was queued; the cancel made it ours.
+        // SAFETY: a pending item holds one owner, given up when it was queued; the cancel made it
+        // ours.
         pending.then(|| unsafe {
             take_back::<T::Pointer>(core::ptr::from_ref(self).addr(), T::OFFSET)
         })
@@ -101,7 +103,8 @@ impl<T: WorkItem<ID> + HasDelayedWork<T, ID>, const ID: u64> DelayedWork<T, ID> 
 unsafe extern "C" fn run<T: WorkItem<ID> + HasDelayedWork<T, ID>, const ID: u64>(
     work: *mut work_struct,
 ) {
-    // SAFETY: one accepted queueing gave up one owner, and it runs once; `work` is the first member.
+    // SAFETY: one accepted queueing gave up one owner, and it runs once; `work` is the first
+    // member.
     let owner = unsafe { take_back::<T::Pointer>(work.addr(), T::OFFSET) };
     T::run(owner);
 }

@@ -1,9 +1,9 @@
 //! The typed face: pinned items that carry their owner with them.
 //!
-//! Queueing hands a reference to the item's container over to the queue; running hands it back, by value,
-//! to [`WorkItem::run`]. A refused queueing hands it back at once, and so does a cancel. There is no
-//! `unsafe` in a driver that uses it, and no way to free an item that is pending. The shape is that of
-//! Rust for Linux.
+//! Queueing hands a reference to the item's container over to the queue; running hands it back, by
+//! value, to [`WorkItem::run`]. A refused queueing hands it back at once, and so does a cancel.
+//! There is no `unsafe` in a driver that uses it, and no way to free an item that is pending. The
+//! shape is that of Rust for Linux.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -8,7 +8,8 @@ use core::pin::Pin;
 ///
 /// # Safety
 ///
-/// `into_raw` gives a pointer that stays valid, and its target unmoved, until `from_raw` takes it back.
+/// `into_raw` gives a pointer that stays valid, and its target unmoved, until `from_raw` takes it
+/// back.
 pub unsafe trait Owner: Sized + Send + 'static {
     /// What it points to.
     type Target;

@@ -11,8 +11,8 @@ use crate::tasklet::{schedule, tasklet_disable, tasklet_enable, tasklet_kill, ta
 
 /// What a tasklet does. `ID` tells apart several tasklets of one type.
 pub trait TaskletItem<const ID: u64 = 0>: Sized + Send + Sync + 'static {
-    /// Runs once per accepted schedule, at DISPATCH_LEVEL; it must not block. The reference that was held
-    /// is dropped after it, at DISPATCH_LEVEL too.
+    /// Runs once per accepted schedule, at DISPATCH_LEVEL; it must not block. The reference that
+    /// was held is dropped after it, at DISPATCH_LEVEL too.
     fn run(this: &Arc<Self>);
 }
 
@@ -72,8 +72,8 @@ impl<T: TaskletItem<ID> + HasTasklet<T, ID>, const ID: u64> Tasklet<T, ID> {
     ///
     /// # Errors
     ///
-    /// Hands `owner` back if the tasklet is scheduled already, nothing is attached, or it is not the owner
-    /// of this tasklet.
+    /// Hands `owner` back if the tasklet is scheduled already, nothing is attached, or it is not
+    /// the owner of this tasklet.
     ///
     /// IRQL: any; but mind where the reference may be dropped. Linux: `tasklet_schedule`.
     pub fn schedule(&self, owner: Arc<T>) -> Result<(), Arc<T>> {
@@ -121,7 +121,8 @@ impl<T: TaskletItem<ID> + HasTasklet<T, ID>, const ID: u64> Tasklet<T, ID> {
         unsafe { tasklet_enable(self.raw()) };
     }
 
-    /// Waits until it has run, if it is scheduled, and does not run any more. IRQL: = PASSIVE. Blocks.
+    /// Waits until it has run, if it is scheduled, and does not run any more. IRQL: = PASSIVE.
+    /// Blocks.
     /// Linux: `tasklet_kill`.
     pub fn kill(&self) {
         // SAFETY: as above.

@@ -10,8 +10,9 @@ pub trait WorkItem<const ID: u64 = 0>: Sized {
     /// How the queue holds the item's container: `Arc<Self>` or `Pin<Box<Self>>`.
     type Pointer: Owner<Target = Self>;
 
-    /// Runs once per accepted queueing, at PASSIVE_LEVEL; it may block. The reference that the queue held
-    /// comes back here: dropping it frees the container, if it was the last, and that is fine.
+    /// Runs once per accepted queueing, at PASSIVE_LEVEL; it may block. The reference that the
+    /// queue held comes back here: dropping it frees the container, if it was the last, and that is
+    /// fine.
     fn run(this: Self::Pointer);
 }
 

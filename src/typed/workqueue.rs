@@ -188,7 +188,8 @@ impl WorkqueueRef {
         }
     }
 
-    /// Queues the work number `ID` of `owner`'s target. The queue holds `owner` until the work runs.
+    /// Queues the work number `ID` of `owner`'s target. The queue holds `owner` until the work
+    /// runs.
     ///
     /// # Errors
     ///
@@ -211,8 +212,8 @@ impl WorkqueueRef {
         Err(unsafe { P::from_raw(container) })
     }
 
-    /// Queues the delayed work number `ID` of `owner`'s target after `delay` jiffies, or at once if that
-    /// is zero. `owner` is held until it runs.
+    /// Queues the delayed work number `ID` of `owner`'s target after `delay` jiffies, or at once if
+    /// that is zero. `owner` is held until it runs.
     ///
     /// # Errors
     ///
@@ -234,9 +235,9 @@ impl WorkqueueRef {
         Err(unsafe { P::from_raw(container) })
     }
 
-    /// Makes the delayed work number `ID` of `owner`'s target due after `delay` jiffies from now, whatever
-    /// it was doing. Returns `owner` if it is not needed: the work was pending and has an owner already,
-    /// or it is being cancelled and nothing happens.
+    /// Makes the delayed work number `ID` of `owner`'s target due after `delay` jiffies from now,
+    /// whatever it was doing. Returns `owner` if it is not needed: the work was pending and has an
+    /// owner already, or it is being cancelled and nothing happens.
     ///
     /// IRQL: any; but mind where the reference may be dropped. Linux: `mod_delayed_work`.
     pub fn modify_delayed<P, const ID: u64>(&self, owner: P, delay: u64) -> Option<P>

@@ -46,6 +46,16 @@ pub fn rows(scenario: fn(&Rig)) {
 
 /// Runs `scenario` with one rule, for `seeds` seeds.
 pub fn rows_with(reentrance: WorkReentrance, seeds: u64, scenario: fn(&Rig)) {
+    rows_on(machine, reentrance, seeds, scenario);
+}
+
+/// As [`rows_with`], on a machine of the scenario's own.
+pub fn rows_on(
+    machine: fn(u64) -> Sim,
+    reentrance: WorkReentrance,
+    seeds: u64,
+    scenario: fn(&Rig),
+) {
     world::seeds(0..seeds, |seed| {
         let run = machine(seed).run(move || {
             let rig = Rig::new(reentrance);
@@ -101,11 +111,7 @@ impl Rig {
         self.detach();
         self.driver.unload();
         let expected = self.expected.lock().unwrap();
-        let found: Vec<String> = world::debug_log()
-            .iter()
-            .filter_map(|line| line.strip_prefix("bottomhalf "))
-            .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
-            .collect();
+        let found = reports();
         for code in &found {
             sim_assert!(
                 expected.contains(&code.as_str()),
@@ -119,6 +125,15 @@ impl Rig {
             );
         }
     }
+}
+
+/// The codes of the diagnostics that were printed, in their order.
+pub fn reports() -> Vec<String> {
+    world::debug_log()
+        .iter()
+        .filter_map(|line| line.strip_prefix("bottomhalf "))
+        .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// A queue that is destroyed at the end of the scenario.

@@ -45,7 +45,7 @@ static CONTROL_DEVICE: ContextType = ContextType(WDF_OBJECT_CONTEXT_TYPE_INFO {
     EvtDriverGetUniqueContextType: None,
 });
 
-/// Attributes as `WDF_OBJECT_ATTRIBUTES_INIT` leaves them; all zero would be refused (kmdf.md S-12).
+/// Attributes as `WDF_OBJECT_ATTRIBUTES_INIT` leaves them; all zero would be refused (S-12).
 fn attributes() -> WDF_OBJECT_ATTRIBUTES {
     WDF_OBJECT_ATTRIBUTES {
         Size: size_field::<WDF_OBJECT_ATTRIBUTES>(),
@@ -55,7 +55,7 @@ fn attributes() -> WDF_OBJECT_ATTRIBUTES {
     }
 }
 
-/// Registers a driver without Plug and Play (kmdf.md O-18).
+/// Registers a driver without Plug and Play (O-18).
 ///
 /// # Errors
 /// The framework's status.
@@ -87,7 +87,7 @@ pub unsafe fn create_driver(
     Ok(handle)
 }
 
-/// Creates the control device that is the parent of everything else (kmdf.md O-16).
+/// Creates the control device that is the parent of everything else (O-16).
 ///
 /// # Errors
 /// The framework's status, or STATUS_INSUFFICIENT_RESOURCES.
@@ -131,7 +131,7 @@ pub unsafe fn create_control_device(driver: WDFDRIVER) -> Result<WDFDEVICE, NTST
     Ok(device)
 }
 
-/// Creates a DPC that runs on `processor` and is not put off there (kmdf.md D-23, D-24).
+/// Creates a DPC that runs on `processor` and is not put off there (D-23, D-24).
 ///
 /// # Errors
 /// The status of the framework, or of the choice of the processor; the DPC is then deleted.
@@ -198,7 +198,7 @@ pub unsafe fn create_work_item(device: WDFOBJECT) -> Result<WDFWORKITEM, NTSTATU
     Ok(work_item)
 }
 
-/// Creates a timer whose callback runs at PASSIVE_LEVEL; it must say so itself (kmdf.md T-7).
+/// Creates a timer whose callback runs at PASSIVE_LEVEL; it must say so itself (T-7).
 ///
 /// # Errors
 /// The framework's status.

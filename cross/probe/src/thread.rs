@@ -26,7 +26,7 @@ impl core::fmt::Debug for Stop {
     }
 }
 
-/// Starts a system thread on `routine` and keeps a reference to it (kmdf.md N-32).
+/// Starts a system thread on `routine` and keeps a reference to it (N-32).
 ///
 /// # Errors
 /// The status of the thread's creation, or STATUS_INSUFFICIENT_RESOURCES.
@@ -102,7 +102,7 @@ impl Stop {
 /// Waits for an event or a thread; false if `timeout`, in hundreds of nanoseconds, runs out first.
 ///
 /// # Safety
-/// `object` is alive until the wait ends, and the caller may wait here (kmdf.md N-2).
+/// `object` is alive until the wait ends, and the caller may wait here (N-2).
 pub unsafe fn wait(object: PVOID, timeout: Option<u32>) -> bool {
     let mut due = LARGE_INTEGER {
         QuadPart: -i64::from(timeout.unwrap_or(0)),

@@ -86,7 +86,7 @@ fn driver_and_control_device_are_created() -> Result<(), NTSTATUS> {
     assert_eq!(
         words(&created, "WdfDeviceCreate")[4..],
         [56, 1],
-        "Size of WDF_OBJECT_ATTRIBUTES, and a context type that points to itself (kmdf.md O-2)"
+        "Size of WDF_OBJECT_ATTRIBUTES, and a context type that points to itself (O-2)"
     );
     assert_eq!(
         words(&created, "WdfControlFinishInitializing")[1],

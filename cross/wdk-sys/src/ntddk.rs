@@ -1,4 +1,4 @@
-//! The NT functions that `wdk-sys` generates, as far as this project calls them (kmdf.md §6, N-43).
+//! The NT functions that `wdk-sys` generates, as far as this project calls them (N-43).
 //!
 //! Inline functions and macros of the headers are not here, because bindgen does not write them.
 

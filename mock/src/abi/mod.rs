@@ -3,7 +3,7 @@
 //! The names, the spelling and the shapes are those that `wdk-sys` 0.5.2 generates with bindgen for
 //! x64, KMDF 1.33 and the Windows 10 headers, so that code written against this file compiles against
 //! the real crate. Sizes, offsets and indices are pinned by `mock/layout.tsv` (see `tests/abi.rs`).
-//! `wdk-macros` reads [`functions`] itself to find the prototype of a WDF function, therefore every
+//! `wdk-macros` reads `functions.rs` itself to find the prototype of a WDF function, therefore every
 //! `PFN_…` alias there spells its parameters out and the file has no macros.
 //!
 //! Two files are no part of `wdk-sys`, and the stand-in of `cross/` leaves them out: `wdf_status.rs` and

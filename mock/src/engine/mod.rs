@@ -5,6 +5,7 @@
 //! timers, threads as objects) is NT's own state and lives in [`crate::nt::state::NtState`].
 
 pub(crate) mod big;
+pub(crate) mod live;
 pub(crate) mod rng;
 pub(crate) mod sim;
 
@@ -25,6 +26,14 @@ pub(crate) trait Engine: Send + Sync {
     /// The deterministic engine, if this is it.
     fn as_sim(&self) -> Option<&sim::Sim> {
         None
+    }
+    /// The live engine, if this is it.
+    fn as_live(&self) -> Option<&live::Live> {
+        None
+    }
+    /// The world is over: threads of the system leave.
+    fn is_stopping(&self) -> bool {
+        false
     }
     /// A preemption point: delivers what this CPU's IRQL allows, and may let others go first. *Switches.*
     fn preempt(&self, w: &World);

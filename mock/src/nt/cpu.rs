@@ -6,18 +6,20 @@ use crate::abi::{
 };
 use crate::nt::check::{call, ceiling, done};
 use crate::world::fail;
-use crate::world::state::{World, current};
+use crate::world::state::World;
 
 /// The index of the current CPU, and its group and number if `ProcNumber` is not null.
 ///
 /// # Safety
 /// `ProcNumber` is null or valid for a write.
 pub unsafe extern "C" fn KeGetCurrentProcessorNumberEx(ProcNumber: PPROCESSOR_NUMBER) -> ULONG {
-    let cpu = current().engine.cpu();
+    let w = call();
+    let cpu = w.engine.cpu();
     if !ProcNumber.is_null() {
         // SAFETY: the caller promises a valid pointer.
         unsafe { ProcNumber.write(number_of(cpu)) };
     }
+    done(w);
     cpu
 }
 
@@ -26,7 +28,7 @@ pub unsafe extern "C" fn KeGetCurrentProcessorNumberEx(ProcNumber: PPROCESSOR_NU
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeQueryMaximumProcessorCountEx(GroupNumber: USHORT) -> ULONG {
-    let w = current();
+    let w = call();
     if in_group(GroupNumber) {
         w.config.max_cpus
     } else {
@@ -39,7 +41,7 @@ pub unsafe extern "C" fn KeQueryMaximumProcessorCountEx(GroupNumber: USHORT) -> 
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeQueryActiveProcessorCountEx(GroupNumber: USHORT) -> ULONG {
-    let w = current();
+    let w = call();
     if in_group(GroupNumber) {
         w.nt.with(|nt| nt.active)
     } else {
@@ -55,7 +57,7 @@ pub unsafe extern "C" fn KeGetProcessorNumberFromIndex(
     ProcIndex: ULONG,
     ProcNumber: PPROCESSOR_NUMBER,
 ) -> NTSTATUS {
-    if ProcIndex >= current().config.max_cpus {
+    if ProcIndex >= call().config.max_cpus {
         return STATUS_INVALID_PARAMETER;
     }
     // SAFETY: the caller promises a valid pointer.

@@ -78,6 +78,7 @@ pub unsafe extern "C" fn WdfObjectDelete(globals: PWDF_DRIVER_GLOBALS, object: W
         return;
     }
     if object.kind() == Kind::Device {
+        verifier::ceiling("WdfObjectDelete", PASSIVE_LEVEL);
         // The framework reports the level and goes on: the object defers its dispose.
         let _ = verifier::may_wait("WdfObjectDelete", object.name());
     }

@@ -104,8 +104,8 @@ impl FxEvent {
             }
         };
         let status = hooks::waiting_for(what, || {
-            // SAFETY: the event outlives the wait because the caller holds its owner, and the timeout
-            // lies on this stack until the call returns.
+            // SAFETY: the event outlives the wait because the caller holds its owner, and the
+            // timeout lies on this stack until the call returns.
             unsafe {
                 ntddk::KeEnterCriticalRegion();
                 let status = ntddk::KeWaitForSingleObject(

@@ -12,10 +12,10 @@ macro_rules! table {
         let mut table: [WDFFUNC; LENGTH] = [Some(absent); LENGTH];
         $(
             let function: $type = Some($name);
-            // SAFETY: both are optional function pointers; whoever calls an entry goes back to the
-            // type that belongs to its index.
-            table[_WDFFUNCENUM::$index as usize] =
-                unsafe { transmute::<$type, WDFFUNC>(function) };
+            // SAFETY: both are optional function pointers of one size. Whoever calls an entry goes
+            // back to the type that belongs to its index.
+            let entry = unsafe { transmute::<$type, WDFFUNC>(function) };
+            table[_WDFFUNCENUM::$index as usize] = entry;
         )*
         table
     }};

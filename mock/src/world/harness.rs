@@ -58,7 +58,9 @@ pub fn sleep_100ns(time: u64) {
 
 /// The precise interrupt time.
 pub fn now_100ns() -> u64 {
-    current().engine.now()
+    let w = current();
+    w.engine.preempt(w);
+    w.engine.now()
 }
 
 /// The CPU of the caller.
@@ -86,9 +88,12 @@ pub fn choose(n: u32) -> u32 {
     current().engine.choose(n)
 }
 
-/// A line that `DbgPrint` would show.
+/// A line that `DbgPrint` would show. Outside of a world it goes to standard error.
 pub fn debug_print(line: &str) {
-    current().debug_log.with(|log| log.push(line.to_owned()));
+    match try_current() {
+        Some(w) => w.debug_log.with(|log| log.push(line.to_owned())),
+        None => eprintln!("{line}"),
+    }
 }
 
 /// The lines of [`debug_print`] so far.

@@ -1,6 +1,6 @@
 //! A framework and a kernel that write down how they are called and do next to nothing else.
 //!
-//! The prototypes are spelled out here a second time, from Microsoft's documentation (kmdf.md N-43),
+//! The prototypes are spelled out here a second time, from Microsoft's documentation (N-43),
 //! and the places in the function table come from `layout.tsv`: neither is taken from the ABI that the
 //! test is about.
 

@@ -63,6 +63,7 @@ pub(crate) struct Device {
     /// Statistics registers.
     received: AtomicU64,
     stalls: AtomicU64,
+    /// How often the line was asserted.
     interrupts: AtomicU64,
     line: OnceLock<Interrupt>,
 }
@@ -160,11 +161,6 @@ impl Device {
     /// How often the ring was full.
     pub(crate) fn stalls(&self) -> u64 {
         self.stalls.load(Ordering::SeqCst)
-    }
-
-    /// How often the card interrupted.
-    pub(crate) fn interrupts(&self) -> u64 {
-        self.interrupts.load(Ordering::SeqCst)
     }
 
     // ------------------------------------------------------------ what the card does

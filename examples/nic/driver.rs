@@ -102,6 +102,8 @@ pub(crate) struct Removed {
     pub(crate) dropped: u64,
     /// Kept until nothing can run any more, so that a late run is counted and not a crash.
     pub(crate) stats: Arc<nic_stats>,
+    /// Something still holds a reference to the driver, so its queue still exists.
+    pub(crate) held: bool,
 }
 
 // ---------------------------------------------------------------- probe and remove
@@ -154,8 +156,11 @@ impl Adapter {
 
     /// Takes the driver off the card. Afterwards nothing of the driver runs or is queued.
     ///
-    /// `wire` is the thread that the card runs in; it ends when the card is off. IRQL: = PASSIVE.
-    pub(crate) fn remove(self, wire: Thread) -> Removed {
+    /// `wire` is the thread that the card runs in; it ends when the card is off. A `careless` removal
+    /// forgets the watchdog: the negative control of everything that is checked afterwards.
+    ///
+    /// IRQL: = PASSIVE.
+    pub(crate) fn remove(self, wire: Thread, careless: bool) -> Removed {
         let nic = self.nic;
         // The card first: from here on it writes no descriptor, and interrupts no more. The service
         // routine schedules the tasklet, the link work and the stall work.
@@ -164,34 +169,70 @@ impl Adapter {
         while !nic.device.is_quiet() {
             world::sleep_100ns(100);
         }
-        nic.closing.store(true, Ordering::SeqCst);
+        nic.closing.store(!careless, Ordering::SeqCst);
         // SAFETY: opened by `probe`; the service routine is over.
         unsafe { nic_stats_close(&nic.stats) };
         let tallies = &nic.tallies;
         tallies.link.cancelled(nic.link.cancel_sync().is_some());
-        tallies.watchdog.cancelled(nic.watchdog.cancel_sync().is_some());
+        if !careless {
+            tallies
+                .watchdog
+                .cancelled(nic.watchdog.cancel_sync().is_some());
+        }
         // A run of the accounting work that is under way may have missed `closing` and schedule the
         // tasklet; one that begins after this line may not. Then the tasklet, the last of whose runs may
         // queue the accounting work and push the moderation off once more.
-        tallies.account.cancelled(nic.account.cancel_sync().is_some());
+        tallies
+            .account
+            .cancelled(nic.account.cancel_sync().is_some());
         nic.clean.kill();
-        tallies.account.cancelled(nic.account.cancel_sync().is_some());
-        tallies.moderate.cancelled(nic.moderate.cancel_sync().is_some());
+        tallies
+            .account
+            .cancelled(nic.account.cancel_sync().is_some());
+        tallies
+            .moderate
+            .cancelled(nic.moderate.cancel_sync().is_some());
         let dropped = nic.drop_frames();
-        // Every reference that a queue held has come back, so this one is the last. It takes the queue
-        // along, and so waits for whatever is on it: `destroy_workqueue`.
-        let nic = Arc::into_inner(nic).expect("nothing of the driver is queued or runs");
-        let Nic { queue, stats, ledger, .. } = nic;
-        drop(queue);
-        let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Removed { ledger, dropped, stats }
+        let stats = Arc::clone(&nic.stats);
+        match Arc::try_unwrap(nic) {
+            // Every reference that a queue held has come back. The driver's state takes the queue
+            // along, which waits for whatever is on it: `destroy_workqueue`.
+            Ok(nic) => {
+                drop(nic.queue);
+                let ledger = nic
+                    .ledger
+                    .into_inner()
+                    .unwrap_or_else(PoisonError::into_inner);
+                Removed {
+                    ledger,
+                    dropped,
+                    stats,
+                    held: false,
+                }
+            }
+            Err(nic) => {
+                let ledger = nic
+                    .ledger
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                Removed {
+                    ledger,
+                    dropped,
+                    stats,
+                    held: true,
+                }
+            }
+        }
     }
 }
 
 impl Nic {
     /// Frees the buffers of all frames that were not delivered, and counts them.
     fn drop_frames(&self) -> u64 {
-        let in_ring = (0..RING).filter(|&slot| self.device.take(slot).is_some()).count();
+        let in_ring = (0..RING)
+            .filter(|&slot| self.device.take(slot).is_some())
+            .count();
         let in_backlog = std::iter::from_fn(|| self.backlog.pop()).count();
         (in_ring + in_backlog) as u64
     }
@@ -203,7 +244,9 @@ impl Nic {
     // ------------------------------------------------------------ scheduling, counted
 
     fn schedule_clean(self: &Arc<Self>) {
-        self.tallies.clean.queued(self.clean.schedule(Arc::clone(self)).is_ok());
+        self.tallies
+            .clean
+            .queued(self.clean.schedule(Arc::clone(self)).is_ok());
     }
 
     fn queue_account(self: &Arc<Self>) {
@@ -262,7 +305,10 @@ impl Nic {
     /// The ring is empty: lets the card interrupt again, unless a frame has arrived meanwhile.
     fn unmask(self: &Arc<Self>) {
         self.device.enable(cause::RECEIVED);
-        if self.device.has_frame(self.next.load(Ordering::Relaxed) % RING) {
+        if self
+            .device
+            .has_frame(self.next.load(Ordering::Relaxed) % RING)
+        {
             self.schedule_clean();
         }
     }
@@ -288,7 +334,9 @@ impl Nic {
 
     /// Accounts for a batch of frames; returns how many.
     fn account_batch(&self) -> u64 {
-        let batch: Vec<u32> = std::iter::from_fn(|| self.backlog.pop()).take(BATCH).collect();
+        let batch: Vec<u32> = std::iter::from_fn(|| self.backlog.pop())
+            .take(BATCH)
+            .collect();
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         for &frame in &batch {
             ledger.account(self.capture.frame(frame as usize));

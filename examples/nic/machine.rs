@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) cpus: u32,
     /// Remove the driver when so many frames have arrived.
     pub(crate) remove_at: Option<u32>,
+    /// Remove the driver wrongly.
+    pub(crate) careless: bool,
     /// The rule for works.
     pub(crate) reentrance: WorkReentrance,
     /// Shows the progress.
@@ -61,7 +63,10 @@ pub(crate) fn run(plan: Plan) -> Outcome {
     let device = Arc::new(Device::new(frames, plan.cpus));
     let tallies = Arc::new(Tallies::default());
     let end = Gate::new();
-    let observer = Observer { bar: plan.bar.clone(), all: end.clone() };
+    let observer = Observer {
+        bar: plan.bar.clone(),
+        all: end.clone(),
+    };
     let capture = Arc::clone(&plan.capture);
     let adapter = Adapter::probe(Arc::clone(&device), capture, Arc::clone(&tallies), observer)
         .expect("a fresh machine has the resources");
@@ -70,19 +75,29 @@ pub(crate) fn run(plan: Plan) -> Outcome {
     let wire = world::spawn("wire", None, move || card.wire(alarm));
 
     end.wait();
-    let removed = adapter.remove(wire);
+    let removed = adapter.remove(wire, plan.careless);
     tallies.removed();
     let shim = counters();
-    world::sleep_100ns(if world::is_sim() { LATE_SIM_100NS } else { LATE_LIVE_100NS });
+    world::sleep_100ns(if world::is_sim() {
+        LATE_SIM_100NS
+    } else {
+        LATE_LIVE_100NS
+    });
     let groups = groups(&device, &tallies, &removed);
     let mut broken = broken_promises(&plan, &device, &tallies, &removed);
-    if counters() != shim {
-        broken.push(format!("the shim was busy after remove: {:?}, then {:?}", shim, counters()));
+    let later = counters();
+    if (later.accepted, later.run) != (shim.accepted, shim.run) {
+        broken.push(format!(
+            "the shim was busy after remove: {shim:?}, then {later:?}"
+        ));
     }
     attachment.detach();
     driver.unload();
     let said = world::debug_log();
-    broken.extend(said.into_iter().filter(|line| line.starts_with("bottomhalf ")));
+    broken.extend(
+        said.into_iter()
+            .filter(|line| line.starts_with("bottomhalf ")),
+    );
     Outcome {
         ledger: removed.ledger,
         dropped: removed.dropped,
@@ -108,7 +123,14 @@ fn broken_promises(
     let (received, delivered) = (device.received(), removed.ledger.total.packets);
     promise(
         received == delivered + removed.dropped,
-        format!("{received} received, {delivered} delivered, {} dropped", removed.dropped),
+        format!(
+            "{received} received, {delivered} delivered, {} dropped",
+            removed.dropped
+        ),
+    );
+    promise(
+        !removed.held,
+        "a queue still holds the driver after remove".to_owned(),
     );
     let interrupt = tallies.interrupt.count();
     promise(
@@ -160,7 +182,10 @@ fn groups(device: &Device, tallies: &Tallies, removed: &Removed) -> Vec<Group> {
         },
         Group {
             title: "driver runs",
-            numbers: tallies.items().map(|(name, tally)| (name, run(tally))).to_vec(),
+            numbers: tallies
+                .items()
+                .map(|(name, tally)| (name, run(tally)))
+                .to_vec(),
         },
         Group {
             title: "statistics",

@@ -89,9 +89,16 @@ fn run(options: &Options) -> Result<(), String> {
     } else {
         print!("{report}");
     }
-    let broken = outcome.broken.iter().map(|broken| format!("broken promise: {broken}"));
+    let broken = outcome
+        .broken
+        .iter()
+        .map(|broken| format!("broken promise: {broken}"));
     let errors: Vec<String> = broken.chain(error).collect();
-    if errors.is_empty() { Ok(()) } else { Err(errors.join("\nnic: ")) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors.join("\nnic: "))
+    }
 }
 
 /// The capture and its name.
@@ -116,6 +123,7 @@ fn simulate(options: &Options, capture: Capture) -> Result<Outcome, String> {
         capture: Arc::new(capture),
         cpus: options.cpus,
         remove_at: options.remove_at,
+        careless: options.careless,
         reentrance: options.reentrance,
         bar: bar.clone(),
     };
@@ -129,6 +137,8 @@ fn simulate(options: &Options, capture: Capture) -> Result<Outcome, String> {
 
 /// What the report says about the machine.
 fn engine(options: &Options) -> String {
-    let engine = options.seed.map_or("live".to_owned(), |seed| format!("simulated, seed {seed}"));
+    let engine = options
+        .seed
+        .map_or("live".to_owned(), |seed| format!("simulated, seed {seed}"));
     format!("{engine}, {} CPUs, {:?}", options.cpus, options.reentrance)
 }

@@ -16,6 +16,7 @@ usage: nic [OPTIONS] [FILE]
   --seed N          simulate, with the schedule that N stands for; without it, run live
   --packets N       only the first N packets
   --remove-at N     remove the driver when N packets have arrived
+  --careless        forget to cancel the watchdog in remove, and see it found out
   --non-reentrant   WorkReentrance::NonReentrant (default: SelfReentrant)
   --json            print the report as JSON
   --help            print this
@@ -37,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) packets: Option<u32>,
     /// Remove the driver after so many packets.
     pub(crate) remove_at: Option<u32>,
+    /// Remove the driver wrongly.
+    pub(crate) careless: bool,
     /// The rule for works.
     pub(crate) reentrance: WorkReentrance,
     /// Report as JSON.
@@ -56,6 +59,7 @@ pub(crate) fn parse(
         seed: None,
         packets: None,
         remove_at: None,
+        careless: false,
         reentrance: WorkReentrance::SelfReentrant,
         json: false,
         help: false,
@@ -68,6 +72,7 @@ pub(crate) fn parse(
             Long("packets") => options.packets = Some(parser.value()?.parse()?),
             Long("remove-at") => options.remove_at = Some(parser.value()?.parse()?),
             Long("non-reentrant") => options.reentrance = WorkReentrance::NonReentrant,
+            Long("careless") => options.careless = true,
             Long("json") => options.json = true,
             Long("help") | Short('h') => options.help = true,
             Value(file) if options.file.is_none() => options.file = Some(file.into()),
@@ -96,7 +101,8 @@ mod tests {
 
     #[test]
     fn every_option_is_read() {
-        let line = "--cpus 2 --seed 7 a.pcap --packets 10 --remove-at=5 --non-reentrant --json";
+        let line =
+            "--cpus 2 --seed 7 a.pcap --packets 10 --remove-at=5 --careless --non-reentrant --json";
         let options = parse(line.split(' ')).unwrap();
         let wanted = Options {
             file: Some("a.pcap".into()),
@@ -104,6 +110,7 @@ mod tests {
             seed: Some(7),
             packets: Some(10),
             remove_at: Some(5),
+            careless: true,
             reentrance: WorkReentrance::NonReentrant,
             json: true,
             help: false,

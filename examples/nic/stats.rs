@@ -13,7 +13,10 @@
 //! }
 //! ```
 
-#![expect(non_camel_case_types, reason = "the names are those of the Linux driver")]
+#![expect(
+    non_camel_case_types,
+    reason = "the names are those of the Linux driver"
+)]
 
 use core::mem::offset_of;
 use std::sync::Arc;
@@ -62,7 +65,9 @@ impl nic_stats {
     /// `&stats->refresh`
     fn refresh(&self) -> *mut delayed_work {
         let stats = core::ptr::from_ref(self).cast_mut();
-        stats.wrapping_byte_add(offset_of!(nic_stats, refresh)).cast()
+        stats
+            .wrapping_byte_add(offset_of!(nic_stats, refresh))
+            .cast()
     }
 
     /// `&stats->stall`
@@ -97,7 +102,10 @@ pub(crate) unsafe fn nic_stats_open(stats: &nic_stats) {
     unsafe {
         INIT_DELAYED_WORK(stats.refresh(), nic_stats_refresh);
         INIT_WORK(stats.stall(), nic_stats_stall);
-        stats.tallies.refresh.queued(schedule_delayed_work(stats.refresh(), 0));
+        stats
+            .tallies
+            .refresh
+            .queued(schedule_delayed_work(stats.refresh(), 0));
     }
 }
 
@@ -108,7 +116,10 @@ pub(crate) unsafe fn nic_stats_open(stats: &nic_stats) {
 /// `stats` is open.
 pub(crate) unsafe fn nic_stats_stalled(stats: &nic_stats) {
     // SAFETY: initialised by `nic_stats_open`, and in place until `nic_stats_close` has returned.
-    stats.tallies.stall.queued(unsafe { schedule_work(stats.stall()) });
+    stats
+        .tallies
+        .stall
+        .queued(unsafe { schedule_work(stats.stall()) });
 }
 
 /// Stops both works and waits for them, then reads the counters a last time. IRQL: = PASSIVE.
@@ -120,8 +131,14 @@ pub(crate) unsafe fn nic_stats_close(stats: &nic_stats) {
     stats.closing.store(true, Ordering::SeqCst);
     // SAFETY: initialised by `nic_stats_open`, and in place until this returns.
     unsafe {
-        stats.tallies.refresh.cancelled(cancel_delayed_work_sync(stats.refresh()));
-        stats.tallies.stall.cancelled(cancel_work_sync(stats.stall()));
+        stats
+            .tallies
+            .refresh
+            .cancelled(cancel_delayed_work_sync(stats.refresh()));
+        stats
+            .tallies
+            .stall
+            .cancelled(cancel_work_sync(stats.stall()));
     }
     stats.read_counters();
 }
@@ -132,7 +149,12 @@ unsafe extern "C" fn nic_stats_refresh(work: *mut work_struct) {
     // place until `nic_stats_close` has waited for this run.
     let (dwork, stats) = unsafe {
         let dwork = to_delayed_work(work);
-        (dwork, &*dwork.byte_sub(offset_of!(nic_stats, refresh)).cast::<nic_stats>())
+        (
+            dwork,
+            &*dwork
+                .byte_sub(offset_of!(nic_stats, refresh))
+                .cast::<nic_stats>(),
+        )
     };
     let _inside = stats.tallies.refresh.enter();
     stats.read_counters();
@@ -147,8 +169,12 @@ unsafe extern "C" fn nic_stats_refresh(work: *mut work_struct) {
 unsafe extern "C" fn nic_stats_stall(work: *mut work_struct) {
     // SAFETY: only `stall` has this function, it is a field of a `nic_stats`, and that one stays in
     // place until `nic_stats_close` has waited for this run.
-    let stats =
-        unsafe { &*work.byte_sub(offset_of!(nic_stats, stall)).cast_const().cast::<nic_stats>() };
+    let stats = unsafe {
+        &*work
+            .byte_sub(offset_of!(nic_stats, stall))
+            .cast_const()
+            .cast::<nic_stats>()
+    };
     let _inside = stats.tallies.stall.enter();
     stats.read_counters();
 }

@@ -142,7 +142,14 @@ mod tests {
         tally.queued(false);
         tally.cancelled(false);
         drop(tally.enter());
-        assert_eq!(tally.count(), Count { accepted: 1, run: 1, ..Count::default() });
+        assert_eq!(
+            tally.count(),
+            Count {
+                accepted: 1,
+                run: 1,
+                ..Count::default()
+            }
+        );
         let first = tally.enter();
         let second = tally.enter();
         assert_eq!((tally.count().overlaps, tally.count().inside), (1, 2));

@@ -89,7 +89,7 @@ names() {
 }
 
 pages() {
-    for round in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
         for size in 1 40 200 900; do
             for host in 192.0.2.2 '[2001:db8::2]' 198.51.100.2; do
                 timeout 10 ip netns exec client busybox wget -q -O /dev/null "http://$host/$size"
@@ -118,7 +118,7 @@ streams() {
 }
 
 unreachable() {
-    for try in 1 2 3 4 5 6 7 8; do
+    for _ in 1 2 3 4 5 6 7 8; do
         timeout 20 ip netns exec client busybox traceroute -n -w 1 -q 3 192.0.2.2
         timeout 20 ip netns exec client busybox traceroute6 -n -w 1 -q 3 2001:db8::2
         timeout 5 ip netns exec client busybox wget -q -O /dev/null "http://192.0.2.2:81/"

@@ -168,8 +168,16 @@ impl Device {
     /// The wire: lets all frames arrive, until the card is turned off. Runs in a thread of its own.
     /// Opens `alarm` right after so many frames.
     pub(crate) fn wire(&self, alarm: Option<(u32, Gate)>) {
+        let ring_alarm = |frame: u32| {
+            if let Some((at, gate)) = &alarm
+                && *at == frame
+            {
+                gate.open();
+            }
+        };
         self.set_link(true);
         let mut frame = 0;
+        ring_alarm(frame);
         while frame < self.frames && self.is_on() {
             let burst = (1 + world::choose(BURST_MAX)).min(self.frames - frame);
             let mut silent = 0;
@@ -179,11 +187,7 @@ impl Device {
                 }
                 frame += 1;
                 silent += 1;
-                if let Some((at, gate)) = &alarm
-                    && *at == frame
-                {
-                    gate.open();
-                }
+                ring_alarm(frame);
                 if silent >= self.moderation.load(Ordering::Relaxed) {
                     self.assert(cause::RECEIVED);
                     silent = 0;

@@ -213,3 +213,101 @@ fn groups(device: &Device, tallies: &Tallies, removed: &Removed) -> Vec<Group> {
         },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture;
+    use kmdf_mock::world::Sim;
+
+    const PACKETS: usize = 400;
+
+    fn plan(cpus: u32, remove_at: Option<u32>, reentrance: WorkReentrance) -> Plan {
+        let (mut capture, error) = capture::read(crate::DEFAULT_CAPTURE);
+        assert_eq!(error, None);
+        capture.truncate(PACKETS);
+        Plan {
+            capture: Arc::new(capture),
+            cpus,
+            remove_at,
+            careless: false,
+            reentrance,
+            bar: ProgressBar::hidden(),
+        }
+    }
+
+    fn outcome(seed: u64, plan: Plan) -> Outcome {
+        let cpus = plan.cpus;
+        match Sim::new(seed).cpus(cpus).run(|| run(plan)) {
+            Ok(outcome) => outcome,
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+
+    #[test]
+    fn every_packet_is_accounted_for_under_both_rules() {
+        for seed in 0..20 {
+            for reentrance in [WorkReentrance::SelfReentrant, WorkReentrance::NonReentrant] {
+                let outcome = outcome(seed, plan(4, None, reentrance));
+                assert_eq!(outcome.broken, [""; 0], "seed {seed}, {reentrance:?}");
+                assert_eq!(outcome.ledger.total.packets, PACKETS as u64, "seed {seed}");
+                assert_eq!((outcome.dropped, outcome.unread), (0, 0), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_removal_at_any_moment_loses_nothing() {
+        let mut dropped = 0;
+        for seed in 0..100 {
+            let remove_at = u32::try_from(seed * 37 % PACKETS as u64).unwrap();
+            let plan = plan(
+                1 + remove_at % 4,
+                Some(remove_at),
+                WorkReentrance::SelfReentrant,
+            );
+            let outcome = outcome(seed, plan);
+            assert_eq!(outcome.broken, [""; 0], "seed {seed}");
+            let sum = outcome.ledger.total.packets + outcome.dropped + outcome.unread;
+            assert_eq!(sum, PACKETS as u64, "seed {seed}");
+            dropped += outcome.dropped;
+        }
+        assert!(dropped > 0, "no removal found frames in the ring");
+    }
+
+    #[test]
+    fn a_seed_decides_everything() {
+        let [first, second] = [(); 2].map(|()| {
+            let plan = plan(4, Some(300), WorkReentrance::SelfReentrant);
+            let outcome = outcome(5, plan);
+            (
+                outcome.dropped,
+                outcome.unread,
+                format!("{:?}", outcome.groups),
+            )
+        });
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn a_removal_that_forgets_the_watchdog_is_found_out() {
+        let plan = plan(4, None, WorkReentrance::SelfReentrant);
+        let outcome = outcome(
+            1,
+            Plan {
+                careless: true,
+                ..plan
+            },
+        );
+        for rule in [
+            "a queue still holds the driver",
+            "watchdog: accepted is not run + cancelled",
+            "watchdog outlives remove",
+            "pending after remove",
+            "the shim was busy after remove",
+        ] {
+            let found = outcome.broken.iter().any(|broken| broken.contains(rule));
+            assert!(found, "{rule} is not in {:?}", outcome.broken);
+        }
+    }
+}

@@ -27,6 +27,7 @@ mod report;
 mod stats;
 mod tally;
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -65,7 +66,8 @@ fn main() -> ExitCode {
 /// Does it all. An error that leaves something to report is an error nevertheless, after the report.
 fn run(options: &Options) -> Result<(), String> {
     let (name, (mut capture, error)) = load(options)?;
-    let error = error.map(|error| format!("{name}: {error}"));
+    let fault = error.map(|error| error.to_string());
+    let error = fault.as_ref().map(|fault| format!("{name}: {fault}"));
     if let Some(packets) = options.packets {
         capture.truncate(packets as usize);
     }
@@ -77,18 +79,19 @@ fn run(options: &Options) -> Result<(), String> {
     let report = Report {
         source: name,
         engine: engine(options),
-        error: error.clone(),
+        error: fault,
         total,
         dropped: outcome.dropped,
         unread: outcome.unread,
         ledger: outcome.ledger,
         groups: outcome.groups,
     };
-    if options.json {
-        print!("{}", report.json());
+    let text = if options.json {
+        report.json()
     } else {
-        print!("{report}");
-    }
+        report.to_string()
+    };
+    show(&text)?;
     let broken = outcome
         .broken
         .iter()
@@ -98,6 +101,14 @@ fn run(options: &Options) -> Result<(), String> {
         Ok(())
     } else {
         Err(errors.join("\nnic: "))
+    }
+}
+
+/// Prints the report. Whoever closes the pipe early has seen enough.
+fn show(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("output: {error}")),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -132,7 +143,14 @@ fn simulate(options: &Options, capture: Capture) -> Result<Outcome, String> {
         None => Live::new().cpus(options.cpus).run(|| machine::run(plan)),
     };
     bar.finish_and_clear();
-    outcome.map_err(|failure| failure.to_string())
+    outcome.map_err(|failure| {
+        let arguments: Vec<_> = std::env::args().skip(1).collect();
+        let replay = format!(
+            "cargo run --release --example nic -- {}",
+            arguments.join(" ")
+        );
+        format!("replay: {replay}\n{failure}")
+    })
 }
 
 /// What the report says about the machine.

@@ -138,20 +138,20 @@ impl Report {
     fn write_protocols(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "\n  {:<10} {:>10} {:>12}   {:>9} {:>7} {:>11} {:>8}",
-            "protocol", "packets", "bytes", "sums good", "bad", "unverified", "absent"
+            "\n  {:<12} {:>10} {:>12}   {:>10} {:>8} {:>10} {:>8}",
+            "protocol", "packets", "bytes", "sums: good", "bad", "unverified", "absent"
         )?;
         for protocol in Protocol::ALL {
             let totals = self.ledger.protocol(protocol);
             let (packets, bytes) = (grouped(totals.volume.packets), grouped(totals.volume.bytes));
             write!(
                 out,
-                "  {:<10} {packets:>10} {bytes:>12}   ",
+                "  {:<12} {packets:>10} {bytes:>12}   ",
                 protocol.name()
             )?;
             write_verdicts(out, totals.checksums)?;
         }
-        write!(out, "  {:<10} {:>10} {:>12}   ", "ipv4 header", "", "")?;
+        write!(out, "  {:<12} {:>10} {:>12}   ", "ipv4 header", "", "")?;
         write_verdicts(out, self.ledger.ip_header)
     }
 }
@@ -196,7 +196,7 @@ impl fmt::Display for Report {
 fn write_verdicts(out: &mut fmt::Formatter<'_>, sums: Checksums) -> fmt::Result {
     let [good, bad, unverified, absent] =
         [sums.good, sums.bad, sums.unverified, sums.absent].map(grouped);
-    writeln!(out, "{good:>9} {bad:>7} {unverified:>11} {absent:>8}")
+    writeln!(out, "{good:>10} {bad:>8} {unverified:>10} {absent:>8}")
 }
 
 fn json_verdicts(sums: Checksums) -> String {
@@ -228,7 +228,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(' ');
         }
         out.push(digit);

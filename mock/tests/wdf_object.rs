@@ -562,7 +562,7 @@ fn general_object_defaults_to_the_driver() {
         .unwrap();
 }
 
-/// B-1, B-2: the table has 458 entries, and its functions are these, at their indices.
+/// BIND-1, BIND-2: the table has 458 entries, and its functions are these, at their indices.
 #[test]
 fn function_table_has_the_functions_at_their_indices() {
     let table = kmdf_mock::wdf::function_table();

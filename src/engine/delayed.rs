@@ -13,7 +13,8 @@
 //!   earlier, or somebody is about to arm it: the programmer, who looks again after
 //!   `WdfTimerStart`, or the timer's callback, which arms last.
 //! - **D3** No work leaves the tree for its queue before its deadline: standard timers fire up to a
-//!   tick early (T-30), so the clock is read again.
+//!   tick early (T-30), so the clock is read again. The clock itself is up to a tick behind, so the
+//!   deadline counts from the latest time that it can be when the work is armed.
 
 use core::pin::{Pin, pin};
 
@@ -190,7 +191,7 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
-        let (expires, deadline) = time::expiry(B::now_100ns(), delay);
+        let (expires, deadline) = time::expiry(B::now_100ns(), B::tick_100ns(), delay);
         // ORDERING: the tree's lock publishes these.
         dwork
             .wq

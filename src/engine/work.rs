@@ -159,7 +159,7 @@ impl<B: Backend> Runtime<B> {
                     if let Some(claim) = claim {
                         // SAFETY: Q3: the claim counts in its queue until `complete`.
                         let queue = unsafe { &*claim.sub }.queue();
-                        queue.complete(&claim, false, raised, deferred);
+                        queue.complete(&claim, None, raised, deferred);
                         return Taken::Yes;
                     }
                 }

@@ -44,6 +44,9 @@ unsafe impl Backend for Kmdf {
     fn now_100ns() -> u64 {
         0
     }
+    fn tick_100ns() -> u64 {
+        0
+    }
     fn allocate(_size: usize) -> *mut u8 {
         core::ptr::null_mut()
     }

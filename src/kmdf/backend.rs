@@ -7,7 +7,7 @@ use super::nt;
 use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
     ExAllocatePool2, ExFreePoolWithTag, KeGetCurrentIrql, KeGetCurrentProcessorNumberEx,
-    KeInitializeEvent, KeLowerIrql, KeQueryUnbiasedInterruptTime, KeSetEvent,
+    KeInitializeEvent, KeLowerIrql, KeQueryTimeIncrement, KeQueryUnbiasedInterruptTime, KeSetEvent,
     KeWaitForSingleObject, KfRaiseIrql,
 };
 use super::wdk_sys::{
@@ -72,6 +72,11 @@ unsafe impl Backend for Kmdf {
     fn now_100ns() -> u64 {
         // SAFETY: no condition.
         unsafe { KeQueryUnbiasedInterruptTime() }
+    }
+
+    fn tick_100ns() -> u64 {
+        // SAFETY: no condition.
+        u64::from(unsafe { KeQueryTimeIncrement() })
     }
 
     fn allocate(size: usize) -> *mut u8 {

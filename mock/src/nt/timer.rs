@@ -298,7 +298,7 @@ fn expiry_tick(w: &World, due: i64) -> u64 {
     let asked = due.unsigned_abs();
     let first = tick_at_or_after(w, w.engine.last_tick().saturating_add(asked));
     let late_is_possible = first + tick <= now.saturating_add(asked).saturating_add(tick);
-    if late_is_possible && w.sim && w.engine.choose(4) == 0 {
+    if late_is_possible && w.config.late_timers && w.sim && w.engine.choose(4) == 0 {
         first + tick
     } else {
         first

@@ -151,8 +151,8 @@ pub(super) fn context_size(attributes: &WDF_OBJECT_ATTRIBUTES) -> usize {
         return 0;
     }
     if attributes.ContextSizeOverride != 0 {
-        return attributes.ContextSizeOverride as usize;
+        return attributes.ContextSizeOverride;
     }
     // SAFETY: `validate_context` accepted this type info; it is a static of the driver (O-2).
-    (unsafe { (*attributes.ContextTypeInfo).ContextSize }) as usize
+    unsafe { (*attributes.ContextTypeInfo).ContextSize }
 }

@@ -1,10 +1,10 @@
-//! The function table: the same functions by index (B-1, B-3).
+//! The function table: the same functions by index (BIND-1, BIND-3).
 
 use std::mem::transmute;
 
 use super::*;
 
-/// Entries of the table of KMDF 1.33 (B-2).
+/// Entries of the table of KMDF 1.33 (BIND-2).
 const LENGTH: usize = _WDFFUNCENUM::WdfFunctionTableNumEntries as usize;
 
 macro_rules! table {

@@ -96,6 +96,13 @@ impl Sim {
         self
     }
 
+    /// Standard timers expire on the first tick at or after their due time. Without this they are, by seed,
+    /// a tick late now and then (T-30): for tests that say on which tick something happens.
+    pub fn timers_on_time(mut self) -> Self {
+        self.config.late_timers = false;
+        self
+    }
+
     /// Preemption points that may pass without the world coming to rest; more is `SIM_LIVELOCK`.
     pub fn step_limit(mut self, steps: u64) -> Self {
         self.config.step_limit = steps;

@@ -178,7 +178,7 @@ in_machine() { # OUT: boots Debian's cloud kernel with an initramfs made of this
     root=$vm/root
     kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: //p')
     (cd "$vm" && apt-get download -qq "$kernel" && dpkg-deb -x "$kernel"_*.deb kernel)
-    mkdir -p "$root/bin" "$root/tmp" "$root/proc" "$root/sys" "$root/dev" "$root/run/netns" "$root/modules" "$root/etc"
+    mkdir -p "$root/bin" "$root/scratch" "$root/proc" "$root/sys" "$root/dev" "$root/run/netns" "$root/modules" "$root/etc"
     # dash, because a busybox shell prefers its own applets to the real ip and ping.
     for tool in ip tc ethtool tcpdump ping iperf3 dnsmasq timeout; do put "$(command -v "$tool")"; done
     put /bin/dash
@@ -194,11 +194,12 @@ in_machine() { # OUT: boots Debian's cloud kernel with an initramfs made of this
 #!/bin/dash
 /bin/busybox --install -s /bin
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+export TMPDIR=/scratch
 for module in llc stp garp mrp 8021q veth sch_netem; do insmod /modules/$module.ko; done
-dash /make-capture.sh --inside /tmp/out.pcap
-bytes=$(stat -c %s /tmp/out.pcap)
-{ printf '%16d' "$bytes"; cat /tmp/out.pcap; } >/tmp/disk && dd if=/tmp/disk of=/dev/nvme0n1 bs=1M conv=fsync 2>/dev/null
+dash /make-capture.sh --inside /scratch/out.pcap
+bytes=$(stat -c %s /scratch/out.pcap)
+{ printf '%16d' "$bytes"; cat /scratch/out.pcap; } >/scratch/disk && dd if=/scratch/disk of=/dev/nvme0n1 bs=1M conv=fsync 2>/dev/null
 echo "make-capture: machine done"
 poweroff -f
 INIT

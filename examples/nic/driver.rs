@@ -14,7 +14,7 @@
 //! the link work; the link work the watchdog; the watchdog itself and the tasklet; the tasklet itself, the
 //! accounting work and the moderation; the accounting work itself and the tasklet.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bottomhalf::linux::msecs_to_jiffies;
 use bottomhalf::{
@@ -169,65 +169,56 @@ impl Adapter {
         while !nic.device.is_quiet() {
             world::sleep_100ns(100);
         }
-        nic.closing.store(!careless, Ordering::SeqCst);
-        // SAFETY: opened by `probe`; the service routine is over.
-        unsafe { nic_stats_close(&nic.stats) };
-        let tallies = &nic.tallies;
-        tallies.link.cancelled(nic.link.cancel_sync().is_some());
-        if !careless {
-            tallies
-                .watchdog
-                .cancelled(nic.watchdog.cancel_sync().is_some());
-        }
-        // A run of the accounting work that is under way may have missed `closing` and schedule the
-        // tasklet; one that begins after this line may not. Then the tasklet, the last of whose runs may
-        // queue the accounting work and push the moderation off once more.
-        tallies
-            .account
-            .cancelled(nic.account.cancel_sync().is_some());
-        nic.clean.kill();
-        tallies
-            .account
-            .cancelled(nic.account.cancel_sync().is_some());
-        tallies
-            .moderate
-            .cancelled(nic.moderate.cancel_sync().is_some());
+        nic.silence(careless);
         let dropped = nic.drop_frames();
         let stats = Arc::clone(&nic.stats);
-        match Arc::try_unwrap(nic) {
-            // Every reference that a queue held has come back. The driver's state takes the queue
-            // along, which waits for whatever is on it: `destroy_workqueue`.
+        // Every reference that a queue held has come back, so this one is the last. The driver's state
+        // takes the queue along, which waits for whatever is on it: `destroy_workqueue`.
+        let (ledger, held) = match Arc::try_unwrap(nic) {
             Ok(nic) => {
                 drop(nic.queue);
-                let ledger = nic
-                    .ledger
-                    .into_inner()
-                    .unwrap_or_else(PoisonError::into_inner);
-                Removed {
-                    ledger,
-                    dropped,
-                    stats,
-                    held: false,
-                }
+                (nic.ledger.into_inner(), false)
             }
-            Err(nic) => {
-                let ledger = nic
-                    .ledger
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone();
-                Removed {
-                    ledger,
-                    dropped,
-                    stats,
-                    held: true,
-                }
-            }
+            Err(nic) => (Ok(nic.lock_ledger().clone()), true),
+        };
+        Removed {
+            ledger: ledger.unwrap_or_else(PoisonError::into_inner),
+            dropped,
+            stats,
+            held,
         }
     }
 }
 
 impl Nic {
+    /// Ends everything that the driver has deferred. The service routine is over.
+    fn silence(&self, careless: bool) {
+        let tallies = &self.tallies;
+        self.closing.store(!careless, Ordering::SeqCst);
+        // SAFETY: opened by `probe`, and nobody reports a stall any more.
+        unsafe { nic_stats_close(&self.stats) };
+        let link = self.link.cancel_sync();
+        tallies.link.cancelled(link.is_some());
+        if !careless {
+            let watchdog = self.watchdog.cancel_sync();
+            tallies.watchdog.cancelled(watchdog.is_some());
+        }
+        // A run of the accounting work that is under way may have missed `closing` and schedule the
+        // tasklet; one that begins after this line may not. Then the tasklet, the last of whose runs may
+        // queue the accounting work and push the moderation off once more.
+        let account = self.account.cancel_sync();
+        tallies.account.cancelled(account.is_some());
+        self.clean.kill();
+        let account = self.account.cancel_sync();
+        tallies.account.cancelled(account.is_some());
+        let moderate = self.moderate.cancel_sync();
+        tallies.moderate.cancelled(moderate.is_some());
+    }
+
+    fn lock_ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Frees the buffers of all frames that were not delivered, and counts them.
     fn drop_frames(&self) -> u64 {
         let in_ring = (0..RING)
@@ -337,7 +328,7 @@ impl Nic {
         let batch: Vec<u32> = std::iter::from_fn(|| self.backlog.pop())
             .take(BATCH)
             .collect();
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ledger = self.lock_ledger();
         for &frame in &batch {
             ledger.account(self.capture.frame(frame as usize));
         }

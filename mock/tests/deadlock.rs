@@ -150,6 +150,34 @@ fn spinning_gives_way_without_preemption() {
     }
 }
 
+/// A context that loops on something the simulation does not see hangs its OS thread: the monitor names the world
+/// and ends the process.
+#[test]
+fn a_hang_is_reported_by_name() {
+    if std::env::var_os("KMDF_MOCK_CONTROL").is_some() {
+        let _ = Sim::new(9).run(|| {
+            let flag = AtomicU32::new(0);
+            while flag.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+        });
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["a_hang_is_reported_by_name", "--exact"])
+        .env("KMDF_MOCK_CONTROL", "1")
+        .env("KMDF_MOCK_HANG_SECONDS", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(113), "{text}");
+    assert!(
+        text.starts_with("replay: KMDF_MOCK_SEED=9 cargo test"),
+        "{text}"
+    );
+    assert!(text.contains("SIM_HANG"), "{text}");
+}
+
 /// `settle` waits for everything that needs no time, and for nothing that does.
 #[test]
 fn settle_does_not_let_time_pass() {

@@ -262,3 +262,28 @@ fn a_cpu_comes_online() {
     });
     assert_eq!(early.unwrap_err().code(), "TIMER_OR_DPC_INVALID(0xC7,3)");
 }
+
+/// At DISPATCH_LEVEL a thread keeps its CPU; a new affinity counts when the IRQL is lowered (N-21, N-41).
+#[test]
+fn affinity_at_dispatch_counts_when_the_irql_is_lowered() {
+    run(0..50, |_| {
+        let mut wanted = GROUP_AFFINITY {
+            Mask: 4,
+            ..Default::default()
+        };
+        let mut before = GROUP_AFFINITY::default();
+        world::run_on_cpu(0, || {
+            world::at_dispatch(|| {
+                // SAFETY: both structures are valid for the call.
+                unsafe {
+                    ntddk::KeSetSystemGroupAffinityThread(&raw mut wanted, &raw mut before);
+                }
+                sim_assert_eq!(world::current_cpu(), 0);
+            });
+            sim_assert_eq!(world::current_cpu(), 2);
+            // SAFETY: the structure is valid for the call.
+            unsafe { ntddk::KeRevertToUserGroupAffinityThread(&raw mut before) };
+            sim_assert_eq!(world::current_cpu(), 0);
+        });
+    });
+}

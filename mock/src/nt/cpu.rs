@@ -67,7 +67,7 @@ pub unsafe extern "C" fn KeGetProcessorNumberFromIndex(
 
 /// Binds the current thread to the CPUs of `Affinity`; `PreviousAffinity` takes what
 /// [`KeRevertToUserGroupAffinityThread`] wants back. At IRQL ≤ APC_LEVEL the thread moves before the call
-/// returns.
+/// returns, at DISPATCH_LEVEL when the IRQL is lowered.
 ///
 /// # Safety
 /// `Affinity` is readable, `PreviousAffinity` null or writable.
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn KeSetSystemGroupAffinityThread(
     let w = call();
     // SAFETY: the caller promises a readable structure.
     let wanted = unsafe { *Affinity };
-    ceiling(w, "KeSetSystemGroupAffinityThread", 1, "DV(0xC4,0x20003)");
+    ceiling(w, "KeSetSystemGroupAffinityThread", 2, BAD_IRQL);
     let thread = w.engine.thread();
     let before = w.nt.with(|nt| {
         let mask = wanted.Mask & nt.all_cpus();
@@ -122,12 +122,7 @@ pub unsafe extern "C" fn KeRevertToUserGroupAffinityThread(PreviousAffinity: PGR
     let w = call();
     // SAFETY: the caller promises a readable structure.
     let mask = unsafe { (*PreviousAffinity).Mask };
-    ceiling(
-        w,
-        "KeRevertToUserGroupAffinityThread",
-        1,
-        "DV(0xC4,0x20003)",
-    );
+    ceiling(w, "KeRevertToUserGroupAffinityThread", 2, BAD_IRQL);
     let thread = w.engine.thread();
     w.nt.with(|nt| {
         let thread = &mut nt.threads[thread];
@@ -142,6 +137,9 @@ pub unsafe extern "C" fn KeRevertToUserGroupAffinityThread(PreviousAffinity: PGR
     w.engine.move_to_affinity(w);
     done(w);
 }
+
+/// The verifier's code for a call above its IRQL.
+const BAD_IRQL: &str = "DV(0xC4,0x20003)";
 
 /// Group and number of a CPU: every simulated CPU is in group 0.
 pub(crate) fn number_of(cpu: u32) -> PROCESSOR_NUMBER {

@@ -174,6 +174,14 @@ impl Live {
     }
 }
 
+/// Moves the current thread, which holds no CPU, if its affinity excludes the one it is on.
+fn leave_forbidden_cpu() {
+    let affinity = AFFINITY.get();
+    if affinity & (1 << CPU.get()) == 0 {
+        CPU.set(affinity.trailing_zeros());
+    }
+}
+
 impl Engine for Live {
     fn as_live(&self) -> Option<&Live> {
         Some(self)
@@ -225,6 +233,7 @@ impl Engine for Live {
             HAS_DISPATCH.set(false);
             cpu.dispatch.unlock();
             cpu.notify_if_wanted();
+            leave_forbidden_cpu();
         }
         IRQL.set(irql);
     }
@@ -259,8 +268,8 @@ impl Engine for Live {
     fn move_to_affinity(&self, w: &World) {
         let affinity = w.nt.with(|nt| nt.threads[ID.get()].affinity);
         AFFINITY.set(affinity);
-        if IRQL.get() < 2 && affinity & (1 << CPU.get()) == 0 {
-            CPU.set(affinity.trailing_zeros());
+        if IRQL.get() < 2 {
+            leave_forbidden_cpu();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::engine::sim::context::{Phase, Why, resume};
 use crate::engine::sim::state::State;
-use crate::engine::sim::{Sim, publish, report};
+use crate::engine::sim::{Sim, hang, publish, report};
 use crate::engine::{Entry, ThreadId};
 use crate::nt::state::Kind;
 use crate::world::config::CPU_LIMIT;
@@ -14,7 +14,9 @@ const HOLD_POWERS: (u32, u32) = (3, 12);
 impl Sim {
     /// Runs the world until thread `main` is over or the world has failed.
     pub(crate) fn run(&self, w: &World, main: ThreadId) {
+        let watch = hang::watch(&w.replay);
         loop {
+            watch.pulse.beat();
             let over = self.state.with(|s| s.contexts[main].phase == Phase::Over);
             if over || w.failure.with(|failure| failure.is_some()) {
                 break;

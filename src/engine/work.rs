@@ -112,10 +112,17 @@ impl<B: Backend> Runtime<B> {
     ) -> bool {
         let linked = queue.try_link(work, B::cpu(), B::thread(), raised, deferred);
         if !linked {
-            work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
-            self.diagnose(Diagnostic::QueueDraining, work, "queue_work");
+            self.give_back(work, "queue_work");
         }
         linked
+    }
+
+    /// Makes a work in Transit idle again: its queue takes nothing any more.
+    pub(crate) fn give_back(&self, work: &work_struct, call: &str) {
+        self.diagnose(Diagnostic::QueueDraining, work, call);
+        // ORDERING: Release: whoever queues it next sees what its owner did before. The driver may
+        // free it from here on.
+        work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
     }
 
     /// Takes a pending work from wherever it is. IRQL: any, raised.

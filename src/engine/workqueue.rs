@@ -89,6 +89,8 @@ impl<B: Backend> Runtime<B> {
         {
             let raised = Raised::<B>::new();
             queue.state.lock(&raised).draining += 1;
+            // ORDERING: the grace period below orders it: who has not seen it has armed before that.
+            queue.ending.store(true, Relaxed);
         }
         loop {
             // ORDERING: the grace period orders it: whoever counts up before, is seen after.

@@ -163,6 +163,15 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
+    /// Whether `thread` serves a queue now, and so has a work under way. IRQL: <= APC.
+    pub(crate) fn is_worker(&self, thread: usize) -> bool {
+        let raised = Raised::<B>::new();
+        let queues = self.queues.lock(&raised);
+        queues
+            .iter()
+            .any(|queue| queue.state.lock(&raised).is_worker(thread))
+    }
+
     fn queue_after(&self, queue: Option<&Queue<B>>) -> Option<&Queue<B>> {
         let raised = Raised::<B>::new();
         let queues = self.queues.lock(&raised);

@@ -42,7 +42,8 @@ impl Attachment {
     /// EvtDriverUnload (O-17). What was still armed, disabled or not destroyed is reported (BH10,
     /// BH11, BH13).
     ///
-    /// IRQL: = PASSIVE, and not from a work or tasklet. Blocks.
+    /// IRQL: = PASSIVE. Blocks. At DISPATCH_LEVEL (BH06), and from a work if it is the last one
+    /// (BH07), it does not happen, and says so: the image stays attached.
     pub fn detach(self) {
         drop(self);
     }

@@ -78,7 +78,8 @@ pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
 
 /// Runs what is pending on `wq`, what its own works queue meanwhile included, and frees it. Delayed
 /// works that are still armed for it run once, at once, and are reported (BH10); in Linux they are
-/// a use after free. Linux: `destroy_workqueue`.
+/// a use after free. What would be armed for it from then on is refused (BH02), so one that arms
+/// itself comes to an end. Linux: `destroy_workqueue`.
 ///
 /// IRQL: = PASSIVE. Blocks. KMDF: one `WdfObjectDelete`.
 ///

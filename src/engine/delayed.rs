@@ -128,6 +128,13 @@ impl<B: Backend> Runtime<B> {
         if delay == 0 {
             return self.queue_work(queue, &dwork.work, raised);
         }
+        // ORDERING: destroy waits for every raised section that has not seen it, and looks again.
+        if queue.ending.load(Relaxed) {
+            if self.claim_pending(&dwork.work, State::Transit { depth: 0 }) {
+                self.give_back(&dwork.work, "queue_delayed_work");
+            }
+            return false;
+        }
         if !self.claim_pending(&dwork.work, State::Timer) {
             return false;
         }
@@ -148,13 +155,22 @@ impl<B: Backend> Runtime<B> {
     ) -> Modified {
         let mut deferred = Deferred::new();
         let mut modified = self.own(&dwork.work, &raised, &mut deferred);
-        if modified == Modified::Refused {
-            // Disabled or never initialised: nothing happens.
-        } else if delay > 0 {
+        // Disabled or never initialised: nothing happens.
+        let accepted = if modified == Modified::Refused {
+            true
+        } else if delay == 0 {
+            self.link_claimed(queue, &dwork.work, &raised, &mut deferred)
+        } else if queue.ending.load(Relaxed) {
+            // ORDERING: as in `queue_delayed`.
+            self.give_back(&dwork.work, "mod_delayed_work");
+            false
+        } else {
             // ORDERING: AcqRel: from here on it is found through the tree's lock.
             dwork.work.data.swap(State::Timer.word(), AcqRel);
             self.arm(queue, dwork, delay, &raised, &mut deferred);
-        } else if !self.link_claimed(queue, &dwork.work, &raised, &mut deferred) {
+            true
+        };
+        if !accepted {
             self.count_cancelled(&raised);
             modified = if modified == Modified::Again {
                 Modified::Dropped

@@ -32,7 +32,7 @@ use super::item::work_struct;
 use super::locked::{Locked, Raised};
 use super::wait::{Deferred, Waiters};
 use super::word::{SUB_QUEUE_ALIGN, State};
-use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 
 /// Longest name kept, as in Linux 6.12, without the terminator.
 pub(crate) const NAME_MAX: usize = 31;
@@ -65,6 +65,8 @@ pub(crate) struct Queue<B: Backend> {
     subs: u32,
     /// Delayed works whose timer will bring a work here.
     pub(crate) armed: AtomicU32,
+    /// The queue is being destroyed: nothing is armed for it any more.
+    pub(crate) ending: AtomicBool,
     name: [u8; NAME_MAX],
     work_item: UnsafeCell<Option<B::WorkItem>>,
     pub(crate) state: Locked<QueueState<B>>,
@@ -195,6 +197,7 @@ impl<B: Backend> Queue<B> {
             kick: LinkedListLink::new(),
             subs,
             armed: AtomicU32::new(0),
+            ending: AtomicBool::new(false),
             name: kept,
             work_item: UnsafeCell::new(None),
             state: Locked::new(QueueState {

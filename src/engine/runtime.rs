@@ -51,7 +51,7 @@ pub(crate) struct PerCpu<B: Backend> {
     pub(crate) lists: Locked<CpuLists<B>>,
     /// Address of the tasklet that this CPU's drain follows (T4), or zero.
     pub(crate) running: AtomicUsize,
-    /// Address of the tasklet that `tasklet_enable` follows on this CPU (T4), or zero.
+    /// Address of the tasklet whose count this CPU changes (T4), or zero.
     pub(crate) touching: AtomicUsize,
     pub(crate) dpc_callbacks: AtomicU64,
     accepted: AtomicU64,

@@ -188,9 +188,27 @@ impl<B: Backend> Runtime<B> {
 
     /// Disables once more; does not wait. IRQL: any.
     pub(crate) fn tasklet_disable_nosync(&self, tasklet: &tasklet_struct) {
-        // ORDERING: SeqCst: the run looks at the count after it has set RUN; we look at RUN after
-        // this.
-        tasklet.count.fetch_add(1, SeqCst);
+        self.change_count(tasklet, 1, &Raised::new());
+    }
+
+    /// Adds to the count of `tasklet`. Whoever brings it to zero makes the tasklet runnable: an
+    /// enable, or a disable that follows one enable too many.
+    fn change_count(&self, tasklet: &tasklet_struct, change: i32, raised: &Raised<B>) {
+        let per_cpu = self.per_cpu(B::cpu());
+        // ORDERING: SeqCst: T4: a killer that sees the count at zero also sees this.
+        per_cpu
+            .touching
+            .store(core::ptr::from_ref(tasklet).addr(), SeqCst);
+        // ORDERING: SeqCst: T3; and a run looks at the count after it has set RUN, as
+        // `tasklet_disable` looks at RUN after this.
+        let before = tasklet.count.fetch_add(change, SeqCst);
+        if change < 0 && before <= 0 {
+            self.report_tasklet(Diagnostic::EnableUnderflow, tasklet, "tasklet_enable");
+        }
+        if before.wrapping_add(change) == 0 {
+            self.unpark_if_runnable(tasklet, raised);
+        }
+        per_cpu.touching.store(0, SeqCst);
     }
 
     /// Disables once more and waits until it does not run. IRQL: <= APC, else it does not wait.
@@ -203,19 +221,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Takes one disable back. IRQL: any.
     pub(crate) fn tasklet_enable(&self, tasklet: &tasklet_struct, raised: Raised<B>) {
-        let per_cpu = self.per_cpu(B::cpu());
-        // ORDERING: SeqCst: T4: a killer that sees the count at zero also sees this.
-        per_cpu
-            .touching
-            .store(core::ptr::from_ref(tasklet).addr(), SeqCst);
-        let before = tasklet.count.fetch_sub(1, SeqCst);
-        if before <= 0 {
-            self.report_tasklet(Diagnostic::EnableUnderflow, tasklet, "tasklet_enable");
-        }
-        if before == 1 {
-            self.unpark_if_runnable(tasklet, &raised);
-        }
-        per_cpu.touching.store(0, SeqCst);
+        self.change_count(tasklet, -1, &raised);
     }
 
     /// Waits until `tasklet` has run if it is scheduled and does not run any more; it cannot be
@@ -227,7 +233,7 @@ impl<B: Backend> Runtime<B> {
         self.claim_sched(tasklet);
         self.wait_until_not_running(tasklet);
         let address = core::ptr::from_ref(tasklet).addr();
-        // W2: bounded, another CPU is inside `tasklet_enable` or about to leave its run.
+        // W2: bounded, another CPU is inside `change_count` or about to leave its run.
         while self.is_touched(address) {
             relax();
         }

@@ -24,6 +24,14 @@ pub(crate) enum Taken {
     Yes,
 }
 
+/// What [`Runtime::disable`] did.
+pub(crate) struct Disabled {
+    /// It was pending, and was cancelled.
+    pub(crate) pending: bool,
+    /// It is disabled once more: the caller owes an [`Runtime::enable`].
+    pub(crate) deeper: bool,
+}
+
 /// The refusal that needs no raise: a pending or disabled work is left as it is, by a write.
 /// `false` if the work can be queued or its word has just changed.
 pub(crate) fn refuse(work: &work_struct) -> bool {
@@ -107,10 +115,17 @@ impl<B: Backend> Runtime<B> {
     ) -> bool {
         let linked = queue.try_link(work, B::cpu(), B::thread(), raised, deferred);
         if !linked {
-            work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
-            self.diagnose(Diagnostic::QueueDraining, work, "queue_work");
+            self.give_back(work, "queue_work");
         }
         linked
+    }
+
+    /// Makes a work in Transit idle again: its queue takes nothing any more.
+    pub(crate) fn give_back(&self, work: &work_struct, call: &str) {
+        self.diagnose(Diagnostic::QueueDraining, work, call);
+        // ORDERING: Release: whoever queues it next sees what its owner did before. The driver may
+        // free it from here on.
+        work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
     }
 
     /// Takes a pending work from wherever it is. IRQL: any, raised.
@@ -181,21 +196,21 @@ impl<B: Backend> Runtime<B> {
         pending
     }
 
-    /// Disables the work once more and cancels it; `true` if it was pending. IRQL: any.
-    pub(crate) fn disable(&self, work: &work_struct, raised: Raised<B>) -> bool {
+    /// Disables the work once more, unless that would be too often, and cancels it. IRQL: any.
+    pub(crate) fn disable(&self, work: &work_struct, raised: Raised<B>) -> Disabled {
         let mut deferred = Deferred::new();
-        let pending = loop {
+        let (pending, deeper) = loop {
             match self.take(work, &raised, &mut deferred) {
                 Taken::Yes => {
                     // ORDERING: as in `cancel`; from here on queueing is refused.
                     work.data.swap(State::Idle { depth: 1 }.word(), AcqRel);
                     self.count_cancelled(&raised);
-                    break true;
+                    break (true, true);
                 }
                 Taken::Not { word, depth } => {
                     let Some(deeper) = depth.checked_add(1) else {
                         self.diagnose(Diagnostic::DisableOverflow, work, "disable_work");
-                        break false;
+                        break (false, false);
                     };
                     let next = State::Idle { depth: deeper }.word();
                     if work
@@ -203,13 +218,13 @@ impl<B: Backend> Runtime<B> {
                         .compare_exchange(word, next, AcqRel, Relaxed)
                         .is_ok()
                     {
-                        break false;
+                        break (false, true);
                     }
                 }
             }
         };
         deferred.deliver(self, raised);
-        pending
+        Disabled { pending, deeper }
     }
 
     /// Takes one [`Self::disable`] back; `true` if the work can be queued again. IRQL: any.
@@ -263,10 +278,12 @@ impl<B: Backend> Runtime<B> {
             return self.cancel(work, Raised::new());
         }
         // Since 6.10 Linux holds others off by the disable depth, not by keeping PENDING.
-        let pending = self.disable(work, Raised::new());
+        let disabled = self.disable(work, Raised::new());
         self.wait_for_running(work);
-        self.enable(work);
-        pending
+        if disabled.deeper {
+            self.enable(work);
+        }
+        disabled.pending
     }
 
     /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.

@@ -89,6 +89,9 @@ impl<B: Backend> Runtime<B> {
         {
             let raised = Raised::<B>::new();
             queue.state.lock(&raised).draining += 1;
+            // ORDERING: the grace period below orders it: who has not seen it has armed before
+            // that.
+            queue.ending.store(true, Relaxed);
         }
         loop {
             // ORDERING: the grace period orders it: whoever counts up before, is seen after.
@@ -161,7 +164,7 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Whether `thread` is running a work of any queue: it cannot wait for the end of all works.
+    /// Whether `thread` serves a queue now, and so has a work under way. IRQL: <= APC.
     pub(crate) fn is_worker(&self, thread: usize) -> bool {
         let raised = Raised::<B>::new();
         let queues = self.queues.lock(&raised);

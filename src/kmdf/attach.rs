@@ -97,18 +97,20 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
     Ok(())
 }
 
-/// Detaches once; the last time everything that is pending runs, and all objects go. IRQL: =
-/// PASSIVE.
+/// Detaches once; the last time everything that is pending runs, and all objects go. A work cannot
+/// be the one that ends the runtime: it would wait for itself. IRQL: = PASSIVE.
 pub(crate) fn detach() {
     if Kmdf::irql() > Irql::APC {
         report::<Kmdf>(Diagnostic::WaitAtDispatch, "detach", 0, 0);
         return;
     }
-    if super::visit().is_some_and(|runtime| runtime.is_worker(Kmdf::thread())) {
+    let turn = Turn::take();
+    // SAFETY: the caller is attached, and it is our turn, so nobody ends the runtime.
+    let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
+    if turn.add(0) == 1 && runtime.is_worker(Kmdf::thread()) {
         report::<Kmdf>(Diagnostic::WaitForOneself, "detach", 0, 0);
         return;
     }
-    let turn = Turn::take();
     if turn.add(-1) == 0 {
         tear_down(turn.0);
     }

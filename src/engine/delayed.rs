@@ -182,17 +182,19 @@ impl<B: Backend> Runtime<B> {
         modified
     }
 
-    /// Makes PENDING of `work` the caller's, wherever the work is.
+    /// Makes PENDING of `work` the caller's, wherever the work is. Refused only if `take` has found it
+    /// disabled or not initialised: that a claim failed means nothing by itself, for the instance that
+    /// was in its way may have begun to run since, and that run need not see the caller's stores.
     fn own(&self, work: &work_struct, raised: &Raised<B>, deferred: &mut Deferred<B>) -> Modified {
         loop {
-            if let Taken::Yes = self.take(work, raised, deferred) {
+            let Taken::Not { word, depth } = self.take(work, raised, deferred) else {
                 return Modified::Again;
-            }
+            };
             if self.claim_pending(work, State::Transit { depth: 0 }) {
                 self.count_accepted(raised);
                 return Modified::Fresh;
             }
-            if !work.load().1.is_pending() {
+            if depth > 0 || State::of(word) == State::Uninitialised {
                 return Modified::Refused;
             }
         }

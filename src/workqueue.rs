@@ -78,7 +78,7 @@ pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
 
 /// Runs what is pending on `wq`, what its own works queue meanwhile included, and frees it. Delayed works
 /// that are still armed for it run once, at once, and are reported (BH10); in Linux they are a use after
-/// free. Linux: `destroy_workqueue`.
+/// free. None is armed for it any more, not even by its own works (BH02). Linux: `destroy_workqueue`.
 ///
 /// IRQL: = PASSIVE. Blocks. KMDF: one `WdfObjectDelete`.
 ///

@@ -29,6 +29,7 @@ use super::time;
 use super::wait::Deferred;
 use super::word::State;
 use super::work::Taken;
+use crate::sync::AtomicU32;
 use crate::sync::Ordering::{AcqRel, Relaxed};
 
 /// What `modify_delayed` did.
@@ -38,7 +39,7 @@ pub(crate) enum Modified {
     Again,
     /// It was not pending, and is now.
     Fresh,
-    /// It was pending, and the queue is draining: it is not any more.
+    /// It was pending, and the queue does not take it: it is not any more.
     Dropped,
     /// It was not pending, and still is not.
     Refused,
@@ -102,6 +103,47 @@ impl Timers {
     }
 }
 
+/// How many delayed works are armed for a queue.
+pub(crate) struct Armed(AtomicU32);
+
+/// In [`Armed`]: the queue is being destroyed, nothing is armed for it any more.
+const CLOSED: u32 = 1 << 31;
+
+impl Armed {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Counts a work that is about to be armed; `false` if the queue is being destroyed.
+    fn admit<B: Backend>(&self, _raised: &Raised<B>) -> bool {
+        // ORDERING: Relaxed: one word decides, and destroy reads it again after a grace period, which
+        // this raised section holds up.
+        let admitted = self.0.fetch_add(1, Relaxed) & CLOSED == 0;
+        if !admitted {
+            self.done();
+        }
+        admitted
+    }
+
+    /// Counts an armed work out, once it is linked to its queue or taken.
+    fn done(&self) {
+        // ORDERING: as in `admit`.
+        self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// Admits no more.
+    pub(crate) fn close(&self) {
+        // ORDERING: as in `admit`.
+        self.0.fetch_or(CLOSED, Relaxed);
+    }
+
+    /// How many there are. Exact after a grace period.
+    pub(crate) fn count(&self) -> u32 {
+        // ORDERING: as in `admit`.
+        self.0.load(Relaxed) & !CLOSED
+    }
+}
+
 /// The queue that a delayed work goes to.
 ///
 /// # Safety
@@ -116,7 +158,7 @@ unsafe fn target<'a, B: Backend>(dwork: &delayed_work) -> &'a Queue<B> {
 
 impl<B: Backend> Runtime<B> {
     /// Arms `dwork` to be queued on `queue` after `delay` jiffies, or queues it at once if that is
-    /// zero; `false` if it is pending or disabled. IRQL: any.
+    /// zero; `false` if it is pending or disabled, or the queue ends. IRQL: any.
     pub(crate) fn queue_delayed(
         &self,
         queue: &Queue<B>,
@@ -131,10 +173,12 @@ impl<B: Backend> Runtime<B> {
             return false;
         }
         let mut deferred = Deferred::new();
-        self.arm(queue, dwork, delay, &raised, &mut deferred);
-        self.count_accepted(&raised);
+        let armed = self.arm(queue, dwork, delay, &raised, &mut deferred);
+        if armed {
+            self.count_accepted(&raised);
+        }
         deferred.deliver(self, raised);
-        true
+        armed
     }
 
     /// Makes `dwork` due after `delay` jiffies on `queue`, whatever it is doing. IRQL: any.
@@ -147,13 +191,16 @@ impl<B: Backend> Runtime<B> {
     ) -> Modified {
         let mut deferred = Deferred::new();
         let mut modified = self.own(&dwork.work, &raised, &mut deferred);
-        if modified == Modified::Refused {
-            // Disabled or never initialised: nothing happens.
-        } else if delay > 0 {
-            // ORDERING: AcqRel: from here on it is found through the tree's lock.
-            dwork.work.data.swap(State::Timer.word(), AcqRel);
-            self.arm(queue, dwork, delay, &raised, &mut deferred);
-        } else if !self.link_claimed(queue, &dwork.work, &raised, &mut deferred) {
+        // A work that is disabled or was never initialised stays as it is.
+        let placed = modified == Modified::Refused
+            || if delay > 0 {
+                // ORDERING: AcqRel: from here on it is found through the tree's lock.
+                dwork.work.data.swap(State::Timer.word(), AcqRel);
+                self.arm(queue, dwork, delay, &raised, &mut deferred)
+            } else {
+                self.link_claimed(queue, &dwork.work, &raised, &mut deferred)
+            };
+        if !placed {
             self.count_cancelled(&raised);
             modified = if modified == Modified::Again {
                 Modified::Dropped
@@ -181,7 +228,8 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Puts a work whose place is Timer, and whose node is not linked, into the tree.
+    /// Puts a work whose place is Timer, and whose node is not linked, into the tree; gives it back idle
+    /// if the queue is being destroyed.
     fn arm(
         &self,
         queue: &Queue<B>,
@@ -189,7 +237,16 @@ impl<B: Backend> Runtime<B> {
         delay: u64,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
-    ) {
+    ) -> bool {
+        if !queue.armed.admit(raised) {
+            // ORDERING: as in `link_claimed`.
+            dwork
+                .work
+                .data
+                .swap(State::Idle { depth: 0 }.word(), AcqRel);
+            self.diagnose(Diagnostic::QueueDraining, &dwork.work, "queue_delayed_work");
+            return false;
+        }
         let (expires, deadline) = time::expiry(B::now_100ns(), B::tick_100ns(), delay);
         // ORDERING: the tree's lock publishes these.
         dwork
@@ -197,8 +254,6 @@ impl<B: Backend> Runtime<B> {
             .store(core::ptr::from_ref(queue).cast_mut().cast(), Relaxed);
         dwork.timer.expires.store(expires, Relaxed);
         dwork.timer.deadline.store(deadline, Relaxed);
-        // ORDERING: a count; destroy reads it after a grace period.
-        queue.armed.fetch_add(1, Relaxed);
         let mut timers = self.timers.lock(raised);
         // SAFETY: W1: the caller owns the work, so its node is in no tree whatever its bytes say.
         unsafe { dwork.timer.node.force_unlink() };
@@ -208,6 +263,7 @@ impl<B: Backend> Runtime<B> {
             .insert(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(dwork)) });
         dwork.flags.fetch_or(LINKED, Relaxed);
         deferred.timer |= timers.is_late();
+        true
     }
 
     /// Takes an armed work out of the tree if its word still is `word`. The caller owns it then.
@@ -219,7 +275,7 @@ impl<B: Backend> Runtime<B> {
         }
         timers.remove(dwork);
         // SAFETY: we own the item since `remove`.
-        unsafe { target::<B>(dwork) }.armed.fetch_sub(1, Relaxed);
+        unsafe { target::<B>(dwork) }.armed.done();
         true
     }
 
@@ -309,7 +365,7 @@ impl<B: Backend> Runtime<B> {
             let calls_worker = !mine.is_some_and(|first| core::ptr::eq(first, queue));
             queue.link(&due.work, B::cpu(), calls_worker, &raised, &mut deferred);
             // After the link: destroy looks at `armed` before it looks at `total`.
-            queue.armed.fetch_sub(1, Relaxed);
+            queue.armed.done();
             deferred.deliver(self, raised);
         }
     }
@@ -342,7 +398,7 @@ impl<B: Backend> Runtime<B> {
             // SAFETY: as above.
             let queue = unsafe { target::<B>(dwork) };
             queue.link(&dwork.work, B::cpu(), true, &raised, &mut deferred);
-            queue.armed.fetch_sub(1, Relaxed);
+            queue.armed.done();
             deferred.deliver(self, raised);
             count += 1;
         }

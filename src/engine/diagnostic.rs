@@ -67,8 +67,9 @@ impl Diagnostic {
                  INIT_DELAYED_WORK or tasklet_setup first"
             }
             Self::QueueDraining => {
-                "the queue is being drained or destroyed; only its own works may queue to it now. \
-                 It is not queued. Stop the producers before destroy_workqueue"
+                "the queue is being drained or destroyed; only its own works may queue to it now, \
+                 and only without a delay. It is not queued. Stop the producers before \
+                 destroy_workqueue"
             }
             Self::NotAttached => {
                 "bottomhalf is not attached; nothing is queued. Attach in EvtDriverDeviceAdd, and \

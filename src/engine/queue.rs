@@ -24,12 +24,13 @@ use core::pin::Pin;
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
 use super::backend::Backend;
+use super::delayed::Armed;
 use super::flush::Colours;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
 use super::wait::{Deferred, Waiters};
 use super::word::{SUB_QUEUE_ALIGN, State};
-use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+use crate::sync::{Ordering, UnsafeCell};
 
 /// Longest name kept, as in Linux 6.12, without the terminator.
 pub(crate) const NAME_MAX: usize = 31;
@@ -61,7 +62,7 @@ pub(crate) struct Queue<B: Backend> {
     /// Sub-queues: one, or one per CPU if bound.
     subs: u32,
     /// Delayed works whose timer will bring a work here.
-    pub(crate) armed: AtomicU32,
+    pub(crate) armed: Armed,
     name: [u8; NAME_MAX],
     work_item: UnsafeCell<Option<B::WorkItem>>,
     pub(crate) state: Locked<QueueState<B>>,
@@ -191,7 +192,7 @@ impl<B: Backend> Queue<B> {
             link: LinkedListLink::new(),
             kick: LinkedListLink::new(),
             subs,
-            armed: AtomicU32::new(0),
+            armed: Armed::new(),
             name: kept,
             work_item: UnsafeCell::new(None),
             state: Locked::new(QueueState {

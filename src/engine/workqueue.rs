@@ -12,7 +12,6 @@ use super::queue::Queue;
 use super::runtime::Runtime;
 use super::wait::Waiter;
 use super::word::SUB_QUEUE_ALIGN;
-use crate::sync::Ordering::Relaxed;
 
 /// `max_active` if the caller gives zero, as in Linux.
 pub(crate) const MAX_ACTIVE_DEFAULT: u32 = 256;
@@ -90,15 +89,16 @@ impl<B: Backend> Runtime<B> {
             let raised = Raised::<B>::new();
             queue.state.lock(&raised).draining += 1;
         }
+        // Or a work that arms itself would keep the queue for ever.
+        queue.armed.close();
         loop {
-            // ORDERING: the grace period orders it: whoever counts up before, is seen after.
-            if queue.armed.load(Relaxed) > 0 {
+            if queue.armed.count() > 0 {
                 self.expire_armed(Some(queue));
             }
             self.wait_until_idle(queue);
             self.synchronize();
             let raised = Raised::<B>::new();
-            if queue.state.lock(&raised).is_idle() && queue.armed.load(Relaxed) == 0 {
+            if queue.state.lock(&raised).is_idle() && queue.armed.count() == 0 {
                 break;
             }
         }

@@ -895,12 +895,12 @@ fn interrupts_arm_and_cancel_while_the_timer_fires() {
             }
             wait_until(|| isr.is_idle());
             sleep_jiffies(10);
-            queues.map(Wq::flush);
+            queues.into_iter().for_each(Wq::flush);
             for (books, work) in books.iter().zip(works) {
                 books.close(work);
                 sim_assert!(rig.reentrance == SelfReentrant || work.seen().most_inside() <= 1);
             }
-            queues.map(Wq::destroy);
+            queues.into_iter().for_each(Wq::destroy);
             free(works);
         });
     }
@@ -914,7 +914,9 @@ fn destroy_runs_armed_works_once() {
         rig.expect(&["BH10"]);
         let wq = Wq::bound();
         let works = [0; 5].map(|_| Work::counting());
-        works.map(|work| sim_assert!(work.queue_delayed(wq, LONG)));
+        works
+            .iter()
+            .for_each(|work| sim_assert!(work.queue_delayed(wq, LONG)));
         let before = jiffies();
         wq.destroy();
         sim_assert!(jiffies() < before + 5);
@@ -935,7 +937,9 @@ fn destroy_races_with_the_timer() {
             rig.allow(&["BH10"]);
             let wq = Wq::bound();
             let works = [0; 5].map(|_| Work::counting());
-            works.map(|work| sim_assert!(work.queue_delayed(wq, 1)));
+            works
+                .iter()
+                .for_each(|work| sim_assert!(work.queue_delayed(wq, 1)));
             let into_the_tick = u64::from(world::choose(2_000));
             world::sleep_100ns(2 * JIFFY - world::now_100ns() % JIFFY + into_the_tick - 1_000);
             wq.destroy();

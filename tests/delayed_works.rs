@@ -1,6 +1,9 @@
 //! Rows D of facts/linux: delayed works. What is left out needs calls that do not exist yet
 //! (`queue_delayed_work_on`, `disable_delayed_work`, `rcu_work`). The return values by state are in
-//! `delayed_work_table.rs`.
+//! `delayed_works/table.rs`.
+
+#[path = "delayed_works/table.rs"]
+mod table;
 
 mod support;
 

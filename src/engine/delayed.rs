@@ -215,14 +215,16 @@ impl<B: Backend> Runtime<B> {
     /// Makes PENDING of `work` the caller's, wherever the work is.
     fn own(&self, work: &work_struct, raised: &Raised<B>, deferred: &mut Deferred<B>) -> Modified {
         loop {
-            if let Taken::Yes = self.take(work, raised, deferred) {
+            let Taken::Not { word, .. } = self.take(work, raised, deferred) else {
                 return Modified::Again;
-            }
+            };
             if self.claim_pending(work, State::Transit { depth: 0 }) {
                 self.count_accepted(raised);
                 return Modified::Fresh;
             }
-            if !work.load().1.is_pending() {
+            // Refused for what `take` saw, not for what is there now: a work that was pending in between
+            // and has run since is idle, and must be armed.
+            if State::of(word) != (State::Idle { depth: 0 }) {
                 return Modified::Refused;
             }
         }

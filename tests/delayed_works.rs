@@ -484,7 +484,7 @@ fn d15_flush_delayed_by_state() {
 #[test]
 fn d15_after_flush_delayed_the_work_has_run() {
     for reentrance in [SelfReentrant, NonReentrant] {
-        rows_with(reentrance, 100, |_| {
+        rows_with(reentrance, 200, |_| {
             let wq = Wq::bound();
             let work = Work::counting();
             for round in 1..=10 {
@@ -743,19 +743,29 @@ struct Books {
 }
 
 impl Books {
+    fn queue(&self, work: Work, wq: Wq, delay: u64) {
+        let accepted = work.queue_delayed(wq, delay);
+        self.accepted.fetch_add(accepted.into(), SeqCst);
+    }
+
+    fn modify(&self, work: Work, wq: Wq, delay: u64) {
+        let was_pending = work.modify(wq, delay);
+        self.accepted.fetch_add((!was_pending).into(), SeqCst);
+    }
+
+    fn cancel(&self, work: Work) {
+        let cancelled = work.cancel_delayed();
+        self.cancelled.fetch_add(cancelled.into(), SeqCst);
+    }
+
     /// One call picked by the seed.
     fn call(&self, work: Work, wq: Wq) {
         let delay = u64::from(world::choose(3));
-        let accepted = match world::choose(5) {
-            0 | 1 => work.queue_delayed(wq, delay),
-            2 | 3 => !work.modify(wq, delay),
-            _ => {
-                self.cancelled
-                    .fetch_add(work.cancel_delayed().into(), SeqCst);
-                return;
-            }
-        };
-        self.accepted.fetch_add(accepted.into(), SeqCst);
+        match world::choose(5) {
+            0 | 1 => self.queue(work, wq, delay),
+            2 | 3 => self.modify(work, wq, delay),
+            _ => self.cancel(work),
+        }
     }
 
     /// One queueing that was accepted is one run, or was cancelled (linux.md 2.3).
@@ -771,7 +781,7 @@ impl Books {
 #[test]
 fn d29_the_books_of_three_threads_close() {
     for reentrance in [SelfReentrant, NonReentrant] {
-        rows_with(reentrance, 100, |rig| {
+        rows_with(reentrance, 200, |rig| {
             let wq = Wq::bound();
             let work = Work::counting();
             let books = Arc::new(Books::default());
@@ -793,6 +803,37 @@ fn d29_the_books_of_three_threads_close() {
             wq.flush();
             books.close(work);
             sim_assert!(rig.reentrance == SelfReentrant || work.seen().most_inside() <= 1);
+            wq.destroy();
+            work.free();
+        });
+    }
+}
+
+/// D29: a modification is never lost, however briefly others make the work pending: while two threads queue
+/// and cancel it, a third modifies it, and what it was told is in the books.
+#[test]
+fn d29_a_modification_is_never_lost() {
+    for reentrance in [SelfReentrant, NonReentrant] {
+        rows_with(reentrance, 200, |_| {
+            let wq = Wq::bound();
+            let work = Work::counting();
+            let books = Arc::new(Books::default());
+            let threads = [0, 1, 2].map(|index| {
+                let books = Arc::clone(&books);
+                world::spawn(&format!("user {index}"), None, move || {
+                    for _ in 0..80 {
+                        if index == 0 {
+                            books.modify(work, wq, LONG);
+                        } else {
+                            books.queue(work, wq, LONG);
+                            books.cancel(work);
+                        }
+                    }
+                })
+            });
+            threads.into_iter().for_each(world::Thread::join);
+            books.cancel(work);
+            books.close(work);
             wq.destroy();
             work.free();
         });
@@ -874,7 +915,7 @@ fn queueing_again_does_not_postpone() {
 #[test]
 fn interrupts_arm_and_cancel_while_the_timer_fires() {
     for reentrance in [SelfReentrant, NonReentrant] {
-        rows_with(reentrance, 100, |rig| {
+        rows_with(reentrance, 200, |rig| {
             let queues = [Wq::bound(), Wq::ordered()];
             let works = [0; 4].map(|_| Work::counting());
             let books: Arc<[Books; 4]> = Arc::default();
@@ -889,11 +930,12 @@ fn interrupts_arm_and_cancel_while_the_timer_fires() {
             });
             for _ in 0..60 {
                 isr.raise(world::choose(4));
-                let jiffy = world::choose(3) == 0;
-                world::sleep_100ns(if jiffy {
-                    JIFFY
+                let pause = u64::from(world::choose(300));
+                let around_the_tick = JIFFY - (world::now_100ns() + 50) % JIFFY + pause;
+                world::sleep_100ns(if world::choose(3) == 0 {
+                    around_the_tick
                 } else {
-                    u64::from(world::choose(300))
+                    pause
                 });
             }
             wait_until(|| isr.is_idle());

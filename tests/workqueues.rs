@@ -719,12 +719,12 @@ fn more_flushes_than_colours_with_cancels_in_between() {
     });
 }
 
-/// The last two flushes and cancels race: a flush in one thread, cancels of the flushed works in
-/// another, while a third goes on queueing. Every flush returns, and nothing is lost (the rig counts).
+/// Three threads queue works, flush their queue and cancel what is flushed, all at once: every call
+/// returns, and nothing is lost (the rig counts).
 #[test]
 fn flushes_race_with_cancels_and_queueing() {
     for reentrance in [SelfReentrant, NonReentrant] {
-        rows_with(reentrance, 100, |_| {
+        rows_with(reentrance, 200, |_| {
             let wq = Wq::with(WQ_UNBOUND, 2);
             let works: Arc<Vec<_>> = Arc::new(counting(6));
             let threads: Vec<_> = (0..3)

@@ -177,6 +177,9 @@ const TABLE: &[Cell] = &[
     (Pending,      Cancelled,     False, No,  0, false, 1),
 ];
 
+/// What the call answered, and how many runs had ended when it returned.
+type Said = Arc<Mutex<Option<(bool, u32)>>>;
+
 /// A work in some state.
 struct Scene {
     wq: Wq,
@@ -233,8 +236,8 @@ impl Scene {
     }
 
     /// Makes the call in a thread of its own; answer and ended runs appear in the returned place.
-    fn call(&self, call: Call) -> (Thread, Arc<Mutex<Option<(bool, u32)>>>) {
-        let place = Arc::new(Mutex::new(None));
+    fn call(&self, call: Call) -> (Thread, Said) {
+        let place = Said::default();
         let (result, work, wq, seen) = (Arc::clone(&place), self.work, self.wq, self.work.seen());
         let thread = world::spawn("caller", None, move || {
             let answer = match call {

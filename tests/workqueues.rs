@@ -516,6 +516,29 @@ fn q25_destroying_the_own_queue_is_reported() {
     });
 }
 
+/// Flushing and destroying at DISPATCH, where nobody may wait, is reported (BH06) and does nothing.
+#[test]
+fn flush_and_destroy_at_dispatch_are_reported() {
+    rows(|rig| {
+        rig.expect(&["BH06"]);
+        let wq = Wq::bound();
+        let gate = Gate::new();
+        let work = Work::gated(&gate);
+        sim_assert!(work.queue(wq));
+        world::at_dispatch(|| {
+            wq.flush();
+            wq.destroy();
+        });
+        work.wait_begun(1);
+        gate.open();
+        wq.flush();
+        sim_assert!(work.queue(wq), "the queue is as it was");
+        wq.destroy();
+        sim_assert_eq!(work.seen().ended(), 2);
+        work.free();
+    });
+}
+
 /// A queue can be made, used and destroyed a hundred times in a row (B-05).
 #[test]
 fn a_hundred_queues_come_and_go() {

@@ -43,9 +43,9 @@ pub const fn to_delayed_work(work: *mut work_struct) -> *mut delayed_work {
 /// Queues `dwork` on `wq` after `delay` jiffies. Linux: `queue_delayed_work`.
 ///
 /// Returns `true` if this call made it pending, `false` if it was pending already (armed or
-/// queued), is being cancelled with a `_sync` call, or nothing is attached; an armed timer is left
-/// as it is. It runs after at least `delay` whole jiffies; a delay of zero is
-/// [`queue_work`](crate::work::queue_work).
+/// queued), is being cancelled with a `_sync` call, `wq` is being destroyed (BH02), or nothing is
+/// attached; an armed timer is left as it is. It runs after at least `delay` whole jiffies; a delay
+/// of zero is [`queue_work`](crate::work::queue_work).
 ///
 /// IRQL: any. Does not block. KMDF: at most one `WdfTimerStart`, from an interrupt one
 /// `WdfDpcEnqueue`.

@@ -1,6 +1,9 @@
 //! Rows D of facts/linux: delayed works. What is left out needs calls that do not exist yet
 //! (`queue_delayed_work_on`, `disable_delayed_work`, `rcu_work`). The return values by state are in
-//! `delayed_work_table.rs`.
+//! `delayed_works/table.rs`.
+
+#[path = "delayed_works/table.rs"]
+mod table;
 
 mod support;
 
@@ -481,7 +484,7 @@ fn d15_flush_delayed_by_state() {
 #[test]
 fn d15_after_flush_delayed_the_work_has_run() {
     for reentrance in [SelfReentrant, NonReentrant] {
-        rows_with(reentrance, 100, |_| {
+        rows_with(reentrance, 200, |_| {
             let wq = Wq::bound();
             let work = Work::counting();
             for round in 1..=10 {
@@ -740,19 +743,29 @@ struct Books {
 }
 
 impl Books {
+    fn queue(&self, work: Work, wq: Wq, delay: u64) {
+        let accepted = work.queue_delayed(wq, delay);
+        self.accepted.fetch_add(accepted.into(), SeqCst);
+    }
+
+    fn modify(&self, work: Work, wq: Wq, delay: u64) {
+        let was_pending = work.modify(wq, delay);
+        self.accepted.fetch_add((!was_pending).into(), SeqCst);
+    }
+
+    fn cancel(&self, work: Work) {
+        let cancelled = work.cancel_delayed();
+        self.cancelled.fetch_add(cancelled.into(), SeqCst);
+    }
+
     /// One call picked by the seed.
     fn call(&self, work: Work, wq: Wq) {
         let delay = u64::from(world::choose(3));
-        let accepted = match world::choose(5) {
-            0 | 1 => work.queue_delayed(wq, delay),
-            2 | 3 => !work.modify(wq, delay),
-            _ => {
-                self.cancelled
-                    .fetch_add(work.cancel_delayed().into(), SeqCst);
-                return;
-            }
-        };
-        self.accepted.fetch_add(accepted.into(), SeqCst);
+        match world::choose(5) {
+            0 | 1 => self.queue(work, wq, delay),
+            2 | 3 => self.modify(work, wq, delay),
+            _ => self.cancel(work),
+        }
     }
 
     /// One queueing that was accepted is one run, or was cancelled (linux.md 2.3).
@@ -768,7 +781,7 @@ impl Books {
 #[test]
 fn d29_the_books_of_three_threads_close() {
     for reentrance in [SelfReentrant, NonReentrant] {
-        rows_with(reentrance, 100, |rig| {
+        rows_with(reentrance, 200, |rig| {
             let wq = Wq::bound();
             let work = Work::counting();
             let books = Arc::new(Books::default());
@@ -790,6 +803,37 @@ fn d29_the_books_of_three_threads_close() {
             wq.flush();
             books.close(work);
             sim_assert!(rig.reentrance == SelfReentrant || work.seen().most_inside() <= 1);
+            wq.destroy();
+            work.free();
+        });
+    }
+}
+
+/// D29: a modification is never lost, however briefly others make the work pending: while two threads queue
+/// and cancel it, a third modifies it, and what it was told is in the books.
+#[test]
+fn d29_a_modification_is_never_lost() {
+    for reentrance in [SelfReentrant, NonReentrant] {
+        rows_with(reentrance, 200, |_| {
+            let wq = Wq::bound();
+            let work = Work::counting();
+            let books = Arc::new(Books::default());
+            let threads = [0, 1, 2].map(|index| {
+                let books = Arc::clone(&books);
+                world::spawn(&format!("user {index}"), None, move || {
+                    for _ in 0..80 {
+                        if index == 0 {
+                            books.modify(work, wq, LONG);
+                        } else {
+                            books.queue(work, wq, LONG);
+                            books.cancel(work);
+                        }
+                    }
+                })
+            });
+            threads.into_iter().for_each(world::Thread::join);
+            books.cancel(work);
+            books.close(work);
             wq.destroy();
             work.free();
         });
@@ -866,12 +910,106 @@ fn queueing_again_does_not_postpone() {
     });
 }
 
+/// Twenty works are modified at random, for sooner and for later: each run comes in the jiffy that the last
+/// call before it said, so no earlier deadline is missed and no later one fires in its place (D2, D3).
+#[test]
+fn each_run_comes_when_the_last_call_said() {
+    rows_on(punctual, 50, |_| {
+        let wq = Wq::bound();
+        let stamps = [0; 20].map(|_| Stamps::default());
+        let works = stamps.clone().map(|stamps| stamps.work());
+        let mut said: [Vec<u64>; 20] = Default::default();
+        for _ in 0..100 {
+            let index = world::choose(20) as usize;
+            let work = works[index];
+            let was_pending = work.modify(wq, 1 + u64::from(world::choose(8)));
+            if was_pending {
+                said[index].pop();
+            }
+            said[index].push(work.expires());
+            if world::choose(3) == 0 {
+                world::sleep_100ns(u64::from(world::choose(3 * JIFFY as u32 / 2)));
+            }
+        }
+        sleep_jiffies(20);
+        for (stamps, said) in stamps.iter().zip(&said) {
+            let ran: Vec<_> = stamps
+                .0
+                .lock()
+                .unwrap()
+                .iter()
+                .map(|run| run.0 - 1)
+                .collect();
+            sim_assert_eq!(&ran, said, "the jiffies before the runs");
+        }
+        wq.destroy();
+        free(works);
+    });
+}
+
+/// The timer's callback serves as a worker. Works that block it do not hold up what is due later, on their
+/// own queue or on another one.
+#[test]
+fn a_work_that_blocks_the_timer_callback_holds_up_nothing() {
+    rows_on(punctual, 50, |_| {
+        let (wq, ordered) = (Wq::bound(), Wq::ordered());
+        let gate = Gate::new();
+        let blocked = [0; 3].map(|_| Work::gated(&gate));
+        let stamps = [0; 3].map(|_| Stamps::default());
+        let later = stamps.clone().map(|stamps| stamps.work());
+        sim_assert!(blocked[0].queue_delayed(ordered, 2));
+        sim_assert!(blocked[1].queue_delayed(wq, 2));
+        sim_assert!(blocked[2].queue_delayed(wq, 3));
+        for (work, delay) in later.iter().zip([2, 4, 6]) {
+            sim_assert!(work.queue_delayed(wq, delay));
+        }
+        let expires = later.map(Work::expires);
+        sleep_jiffies(20);
+        sim_assert_eq!(blocked.map(|work| work.seen().inside()), [1; 3]);
+        for (stamps, expires) in stamps.iter().zip(expires) {
+            sim_assert_eq!(stamps.jiffy(0), expires + 1);
+        }
+        gate.open();
+        wq.destroy();
+        ordered.destroy();
+        free(blocked.into_iter().chain(later));
+    });
+}
+
+/// Several threads cancel a work with `_sync` while it arms itself: each returns only when nothing runs, and
+/// nothing is left.
+#[test]
+fn several_threads_cancel_a_work_that_arms_itself() {
+    rows(|_| {
+        let wq = Wq::bound();
+        let work = Work::new(move |this, _| {
+            this.queue_delayed(wq, world::choose(2).into());
+        });
+        sim_assert!(work.queue_delayed(wq, 1));
+        work.wait_begun(2);
+        let threads = [0, 1, 2].map(|index| {
+            world::spawn(&format!("canceller {index}"), None, move || {
+                work.cancel_delayed_sync();
+            })
+        });
+        threads.into_iter().for_each(world::Thread::join);
+        // While one cancel is under way nothing can be queued; after the last one nobody does.
+        sim_assert_eq!(work.seen().inside(), 0);
+        sim_assert!(!work.pending());
+        let runs = work.runs();
+        sleep_jiffies(10);
+        sim_assert_eq!(work.runs(), runs);
+        wq.destroy();
+        work.free();
+    });
+}
+
 /// Interrupts on every CPU arm, modify and cancel works, for this and the next jiffies, while the timer's
 /// callback moves and runs them: the books of each work close.
 #[test]
 fn interrupts_arm_and_cancel_while_the_timer_fires() {
     for reentrance in [SelfReentrant, NonReentrant] {
-        rows_with(reentrance, 100, |rig| {
+        rows_with(reentrance, 200, |rig| {
             let queues = [Wq::bound(), Wq::ordered()];
             let works = [0; 4].map(|_| Work::counting());
             let books: Arc<[Books; 4]> = Arc::default();
@@ -886,21 +1024,22 @@ fn interrupts_arm_and_cancel_while_the_timer_fires() {
             });
             for _ in 0..60 {
                 isr.raise(world::choose(4));
-                let jiffy = world::choose(3) == 0;
-                world::sleep_100ns(if jiffy {
-                    JIFFY
+                let pause = u64::from(world::choose(300));
+                let around_the_tick = JIFFY - (world::now_100ns() + 50) % JIFFY + pause;
+                world::sleep_100ns(if world::choose(3) == 0 {
+                    around_the_tick
                 } else {
-                    u64::from(world::choose(300))
+                    pause
                 });
             }
             wait_until(|| isr.is_idle());
             sleep_jiffies(10);
-            queues.map(Wq::flush);
+            queues.into_iter().for_each(Wq::flush);
             for (books, work) in books.iter().zip(works) {
                 books.close(work);
                 sim_assert!(rig.reentrance == SelfReentrant || work.seen().most_inside() <= 1);
             }
-            queues.map(Wq::destroy);
+            queues.into_iter().for_each(Wq::destroy);
             free(works);
         });
     }
@@ -914,7 +1053,9 @@ fn destroy_runs_armed_works_once() {
         rig.expect(&["BH10"]);
         let wq = Wq::bound();
         let works = [0; 5].map(|_| Work::counting());
-        works.map(|work| sim_assert!(work.queue_delayed(wq, LONG)));
+        works
+            .iter()
+            .for_each(|work| sim_assert!(work.queue_delayed(wq, LONG)));
         let before = jiffies();
         wq.destroy();
         sim_assert!(jiffies() < before + 5);
@@ -935,7 +1076,9 @@ fn destroy_races_with_the_timer() {
             rig.allow(&["BH10"]);
             let wq = Wq::bound();
             let works = [0; 5].map(|_| Work::counting());
-            works.map(|work| sim_assert!(work.queue_delayed(wq, 1)));
+            works
+                .iter()
+                .for_each(|work| sim_assert!(work.queue_delayed(wq, 1)));
             let into_the_tick = u64::from(world::choose(2_000));
             world::sleep_100ns(2 * JIFFY - world::now_100ns() % JIFFY + into_the_tick - 1_000);
             wq.destroy();
@@ -981,5 +1124,57 @@ fn detach_runs_armed_works_once() {
         sim_assert!(jiffies() < before + 5);
         sim_assert_eq!(work.seen().ended(), 1);
         work.free();
+    });
+}
+
+/// After detach nothing can be armed, and the calls that cancel and wait find nothing; each refusal is
+/// reported (BH03).
+#[test]
+fn after_detach_nothing_is_armed() {
+    rows(|rig| {
+        rig.expect(&["BH03"]);
+        let work = Work::counting();
+        rig.detach();
+        sim_assert!(Wq::system().0.is_null());
+        sim_assert!(!work.queue_delayed(Wq::system(), 1));
+        sim_assert!(!work.modify(Wq::system(), 0));
+        sim_assert!(!work.cancel_delayed());
+        sim_assert!(!work.cancel_delayed_sync());
+        sim_assert!(!work.flush_delayed());
+        sim_assert!(!work.pending());
+        sleep_jiffies(5);
+        sim_assert_eq!(work.runs(), 0);
+        work.free();
+    });
+}
+
+/// A null queue is refused and reported (BH04).
+#[test]
+fn a_null_queue_is_refused() {
+    rows(|rig| {
+        rig.expect(&["BH04"]);
+        let work = Work::counting();
+        let null = Wq(core::ptr::null_mut());
+        sim_assert!(!work.queue_delayed(null, 1));
+        sim_assert!(!work.modify(null, 1));
+        sim_assert!(!work.queue(null));
+        sim_assert!(!work.pending());
+        work.free();
+    });
+}
+
+/// A queue that is forgotten is destroyed at detach, and reported (BH13); what was armed for it runs once,
+/// and is reported too (BH10).
+#[test]
+fn detach_destroys_a_forgotten_queue() {
+    rows(|rig| {
+        rig.expect(&["BH10", "BH13"]);
+        let wq = Wq::ordered();
+        let (armed, queued) = (Work::counting(), Work::counting());
+        sim_assert!(armed.queue_delayed(wq, LONG));
+        sim_assert!(queued.queue(wq));
+        rig.detach();
+        sim_assert_eq!((armed.seen().ended(), queued.seen().ended()), (1, 1));
+        free([armed, queued]);
     });
 }

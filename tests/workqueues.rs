@@ -516,6 +516,29 @@ fn q25_destroying_the_own_queue_is_reported() {
     });
 }
 
+/// Flushing and destroying at DISPATCH, where nobody may wait, is reported (BH06) and does nothing.
+#[test]
+fn flush_and_destroy_at_dispatch_are_reported() {
+    rows(|rig| {
+        rig.expect(&["BH06"]);
+        let wq = Wq::bound();
+        let gate = Gate::new();
+        let work = Work::gated(&gate);
+        sim_assert!(work.queue(wq));
+        world::at_dispatch(|| {
+            wq.flush();
+            wq.destroy();
+        });
+        work.wait_begun(1);
+        gate.open();
+        wq.flush();
+        sim_assert!(work.queue(wq), "the queue is as it was");
+        wq.destroy();
+        sim_assert_eq!(work.seen().ended(), 2);
+        work.free();
+    });
+}
+
 /// A queue can be made, used and destroyed a hundred times in a row (B-05).
 #[test]
 fn a_hundred_queues_come_and_go() {
@@ -719,12 +742,12 @@ fn more_flushes_than_colours_with_cancels_in_between() {
     });
 }
 
-/// The last two flushes and cancels race: a flush in one thread, cancels of the flushed works in
-/// another, while a third goes on queueing. Every flush returns, and nothing is lost (the rig counts).
+/// Three threads queue works, flush their queue and cancel what is flushed, all at once: every call
+/// returns, and nothing is lost (the rig counts).
 #[test]
 fn flushes_race_with_cancels_and_queueing() {
     for reentrance in [SelfReentrant, NonReentrant] {
-        rows_with(reentrance, 100, |_| {
+        rows_with(reentrance, 200, |_| {
             let wq = Wq::with(WQ_UNBOUND, 2);
             let works: Arc<Vec<_>> = Arc::new(counting(6));
             let threads: Vec<_> = (0..3)

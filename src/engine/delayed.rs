@@ -1,18 +1,20 @@
 //! Delayed works: one deadline tree on one timer.
 //!
-//! Any number of delayed works share one passive-level WDFTIMER, armed for the earliest deadline. Its
-//! callback handles everything that is due, so a fire that is lost or overlaps another one (T-24) does
-//! no harm, and it then serves as a worker itself: one hop from the expiry to the function.
+//! Any number of delayed works share one passive-level WDFTIMER, armed for the earliest deadline.
+//! Its callback handles everything that is due, so a fire that is lost or overlaps another one
+//! (T-24) does no harm, and it then serves as a worker itself: one hop from the expiry to the
+//! function.
 //!
 //! # Invariants
 //!
 //! - **D1** A node is in the tree if and only if its item's `LINKED` flag is set; both change under
 //!   the tree's lock.
-//! - **D2** When the tree's lock is released, the timer is armed for the earliest deadline or earlier,
-//!   or somebody is about to arm it: the programmer, who looks again after `WdfTimerStart`, or the
-//!   timer's callback, which arms last.
+//! - **D2** When the tree's lock is released, the timer is armed for the earliest deadline or
+//!   earlier, or somebody is about to arm it: the programmer, who looks again after
+//!   `WdfTimerStart`, or the timer's callback, which arms last.
 //! - **D3** No work leaves the tree for its queue before its deadline: standard timers fire up to a
-//!   tick early (T-30), so the clock is read again.
+//!   tick early (T-30), so the clock is read again. The clock itself is up to a tick behind, so the
+//!   deadline counts from the latest time that it can be when the work is armed.
 
 use core::pin::{Pin, pin};
 
@@ -126,6 +128,13 @@ impl<B: Backend> Runtime<B> {
         if delay == 0 {
             return self.queue_work(queue, &dwork.work, raised);
         }
+        // ORDERING: destroy waits for every raised section that has not seen it, and looks again.
+        if queue.ending.load(Relaxed) {
+            if self.claim_pending(&dwork.work, State::Transit { depth: 0 }) {
+                self.give_back(&dwork.work, "queue_delayed_work");
+            }
+            return false;
+        }
         if !self.claim_pending(&dwork.work, State::Timer) {
             return false;
         }
@@ -146,13 +155,22 @@ impl<B: Backend> Runtime<B> {
     ) -> Modified {
         let mut deferred = Deferred::new();
         let mut modified = self.own(&dwork.work, &raised, &mut deferred);
-        if modified == Modified::Refused {
-            // Disabled or never initialised: nothing happens.
-        } else if delay > 0 {
+        // Disabled or never initialised: nothing happens.
+        let accepted = if modified == Modified::Refused {
+            true
+        } else if delay == 0 {
+            self.link_claimed(queue, &dwork.work, &raised, &mut deferred)
+        } else if queue.ending.load(Relaxed) {
+            // ORDERING: as in `queue_delayed`.
+            self.give_back(&dwork.work, "mod_delayed_work");
+            false
+        } else {
             // ORDERING: AcqRel: from here on it is found through the tree's lock.
             dwork.work.data.swap(State::Timer.word(), AcqRel);
             self.arm(queue, dwork, delay, &raised, &mut deferred);
-        } else if !self.link_claimed(queue, &dwork.work, &raised, &mut deferred) {
+            true
+        };
+        if !accepted {
             self.count_cancelled(&raised);
             modified = if modified == Modified::Again {
                 Modified::Dropped
@@ -191,7 +209,7 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
-        let (expires, deadline) = time::expiry(B::now_100ns(), delay);
+        let (expires, deadline) = time::expiry(B::now_100ns(), B::tick_100ns(), delay);
         // ORDERING: the tree's lock publishes these.
         dwork
             .wq
@@ -280,8 +298,8 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Moves everything that is due to its queue. `worker` enters the first queue, which is returned:
-    /// the caller serves it.
+    /// Moves everything that is due to its queue. `worker` enters the first queue, which is
+    /// returned: the caller serves it.
     fn queue_due(&self, worker: Pin<&Worker>) -> Option<&Queue<B>> {
         let mut mine = None;
         loop {
@@ -315,8 +333,8 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Makes the delayed works that are armed for `queue` due now; how many there were. For destroy,
-    /// and with no queue for detach. IRQL: <= DISPATCH.
+    /// Makes the delayed works that are armed for `queue` due now; how many there were. For
+    /// destroy, and with no queue for detach. IRQL: <= DISPATCH.
     pub(crate) fn expire_armed(&self, queue: Option<&Queue<B>>) -> u32 {
         let mut count = 0;
         loop {

@@ -1,7 +1,7 @@
 //! Queueing, cancelling and flushing a work.
 //!
-//! The calls here own no state: they move a work between the places that [`super::word`] names, each
-//! under the lock that the place names.
+//! The calls here own no state: they move a work between the places that [`super::word`] names,
+//! each under the lock that the place names.
 
 use crate::sync::Ordering::{AcqRel, Relaxed, SeqCst};
 use core::pin::pin;
@@ -24,8 +24,16 @@ pub(crate) enum Taken {
     Yes,
 }
 
-/// The refusal that needs no raise: a pending or disabled work is left as it is, by a write. `false` if
-/// the work can be queued or its word has just changed.
+/// What [`Runtime::disable`] did.
+pub(crate) struct Disabled {
+    /// It was pending, and was cancelled.
+    pub(crate) pending: bool,
+    /// It is disabled once more: the caller owes an [`Runtime::enable`].
+    pub(crate) deeper: bool,
+}
+
+/// The refusal that needs no raise: a pending or disabled work is left as it is, by a write.
+/// `false` if the work can be queued or its word has just changed.
 pub(crate) fn refuse(work: &work_struct) -> bool {
     let (word, state) = work.load();
     let refused = match state {
@@ -33,8 +41,9 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
         State::Uninitialised => false,
         State::Transit { .. } | State::Queue { .. } | State::Held { .. } | State::Timer => true,
     };
-    // ORDERING: a refused queueing still writes. SeqCst pairs with the full barrier that ends PENDING
-    // in `Shard::begin`, so the run that this caller relies on sees what the caller stored (R05).
+    // ORDERING: a refused queueing still writes. SeqCst pairs with the full barrier that ends
+    // PENDING in `Shard::begin`, so the run that this caller relies on sees what the caller stored
+    // (R05).
     refused
         && work
             .data
@@ -63,7 +72,8 @@ impl<B: Backend> Runtime<B> {
         queued
     }
 
-    /// Takes PENDING of an idle work to `target`; `false` if it is refused. The caller is raised: W2.
+    /// Takes PENDING of an idle work to `target`; `false` if it is refused. The caller is raised:
+    /// W2.
     pub(crate) fn claim_pending(&self, work: &work_struct, target: State) -> bool {
         loop {
             if refuse(work) {
@@ -76,7 +86,8 @@ impl<B: Backend> Runtime<B> {
                     return false;
                 }
                 State::Idle { depth: 0 } => {
-                    // ORDERING: as in `refuse`; success also publishes the caller's stores to the run.
+                    // ORDERING: as in `refuse`; success also publishes the caller's stores to the
+                    // run.
                     if work
                         .data
                         .compare_exchange(word, target.word(), SeqCst, Relaxed)
@@ -104,10 +115,17 @@ impl<B: Backend> Runtime<B> {
     ) -> bool {
         let linked = queue.try_link(work, B::cpu(), B::thread(), raised, deferred);
         if !linked {
-            work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
-            self.diagnose(Diagnostic::QueueDraining, work, "queue_work");
+            self.give_back(work, "queue_work");
         }
         linked
+    }
+
+    /// Makes a work in Transit idle again: its queue takes nothing any more.
+    pub(crate) fn give_back(&self, work: &work_struct, call: &str) {
+        self.diagnose(Diagnostic::QueueDraining, work, call);
+        // ORDERING: Release: whoever queues it next sees what its owner did before. The driver may
+        // free it from here on.
+        work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
     }
 
     /// Takes a pending work from wherever it is. IRQL: any, raised.
@@ -128,15 +146,16 @@ impl<B: Backend> Runtime<B> {
                 State::Timer => {
                     // Only a delayed work has this place, and its work is its first member.
                     let dwork = core::ptr::from_ref(work).cast::<delayed_work>();
-                    // SAFETY: the driver keeps a pending item, and the pointer spans the whole of it.
+                    // SAFETY: the driver keeps a pending item, and the pointer spans the whole of
+                    // it.
                     if self.disarm(unsafe { &*dwork }, word, raised) {
                         return Taken::Yes;
                     }
                     relax();
                 }
                 State::Queue { sub, colour } => {
-                    // SAFETY: Q4: the word was read in this raised section, so the sub-queue that it
-                    // names is not freed before the section ends.
+                    // SAFETY: Q4: the word was read in this raised section, so the sub-queue that
+                    // it names is not freed before the section ends.
                     let sub = unsafe { Self::sub_at(sub) };
                     if sub
                         .queue()
@@ -155,7 +174,7 @@ impl<B: Backend> Runtime<B> {
                     if let Some(claim) = claim {
                         // SAFETY: Q3: the claim counts in its queue until `complete`.
                         let queue = unsafe { &*claim.sub }.queue();
-                        queue.complete(&claim, false, raised, deferred);
+                        queue.complete(&claim, None, raised, deferred);
                         return Taken::Yes;
                     }
                 }
@@ -177,21 +196,21 @@ impl<B: Backend> Runtime<B> {
         pending
     }
 
-    /// Disables the work once more and cancels it; `true` if it was pending. IRQL: any.
-    pub(crate) fn disable(&self, work: &work_struct, raised: Raised<B>) -> bool {
+    /// Disables the work once more, unless that would be too often, and cancels it. IRQL: any.
+    pub(crate) fn disable(&self, work: &work_struct, raised: Raised<B>) -> Disabled {
         let mut deferred = Deferred::new();
-        let pending = loop {
+        let (pending, deeper) = loop {
             match self.take(work, &raised, &mut deferred) {
                 Taken::Yes => {
                     // ORDERING: as in `cancel`; from here on queueing is refused.
                     work.data.swap(State::Idle { depth: 1 }.word(), AcqRel);
                     self.count_cancelled(&raised);
-                    break true;
+                    break (true, true);
                 }
                 Taken::Not { word, depth } => {
                     let Some(deeper) = depth.checked_add(1) else {
                         self.diagnose(Diagnostic::DisableOverflow, work, "disable_work");
-                        break false;
+                        break (false, false);
                     };
                     let next = State::Idle { depth: deeper }.word();
                     if work
@@ -199,13 +218,13 @@ impl<B: Backend> Runtime<B> {
                         .compare_exchange(word, next, AcqRel, Relaxed)
                         .is_ok()
                     {
-                        break false;
+                        break (false, true);
                     }
                 }
             }
         };
         deferred.deliver(self, raised);
-        pending
+        Disabled { pending, deeper }
     }
 
     /// Takes one [`Self::disable`] back; `true` if the work can be queued again. IRQL: any.
@@ -259,10 +278,12 @@ impl<B: Backend> Runtime<B> {
             return self.cancel(work, Raised::new());
         }
         // Since 6.10 Linux holds others off by the disable depth, not by keeping PENDING.
-        let pending = self.disable(work, Raised::new());
+        let disabled = self.disable(work, Raised::new());
         self.wait_for_running(work);
-        self.enable(work);
-        pending
+        if disabled.deeper {
+            self.enable(work);
+        }
+        disabled.pending
     }
 
     /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.

@@ -5,7 +5,11 @@
 //! detaches, unloads the driver and checks what must always hold: `accepted = run + cancelled + pending`,
 //! nothing pending, no unexpected diagnostic.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,6 +35,8 @@ pub struct Rig {
     pub reentrance: WorkReentrance,
     /// Diagnostic codes that the scenario expects.
     expected: Mutex<Vec<&'static str>>,
+    /// Diagnostic codes that may come or not.
+    allowed: Mutex<Vec<&'static str>>,
 }
 
 /// Runs `scenario` with both rules for works, for [`SEEDS`] seeds each.
@@ -42,6 +48,16 @@ pub fn rows(scenario: fn(&Rig)) {
 
 /// Runs `scenario` with one rule, for `seeds` seeds.
 pub fn rows_with(reentrance: WorkReentrance, seeds: u64, scenario: fn(&Rig)) {
+    rows_with_on(machine, reentrance, seeds, scenario);
+}
+
+/// As [`rows_with`], on a machine of the scenario's own.
+pub fn rows_with_on(
+    machine: fn(u64) -> Sim,
+    reentrance: WorkReentrance,
+    seeds: u64,
+    scenario: fn(&Rig),
+) {
     world::seeds(0..seeds, |seed| {
         let run = machine(seed).run(move || {
             let rig = Rig::new(reentrance);
@@ -72,12 +88,18 @@ impl Rig {
             attachment: Mutex::new(Some(attachment)),
             reentrance,
             expected: Mutex::new(Vec::new()),
+            allowed: Mutex::default(),
         }
     }
 
     /// The diagnostics with these codes are part of the scenario.
     pub fn expect(&self, codes: &[&'static str]) {
         self.expected.lock().unwrap().extend(codes);
+    }
+
+    /// The diagnostics with these codes may come.
+    pub fn allow(&self, codes: &[&'static str]) {
+        self.allowed.lock().unwrap().extend(codes);
     }
 
     /// Detaches, and returns when that is over.
@@ -97,14 +119,11 @@ impl Rig {
         self.detach();
         self.driver.unload();
         let expected = self.expected.lock().unwrap();
-        let found: Vec<String> = world::debug_log()
-            .iter()
-            .filter_map(|line| line.strip_prefix("bottomhalf "))
-            .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
-            .collect();
+        let found = reports();
+        let allowed = self.allowed.lock().unwrap();
         for code in &found {
             sim_assert!(
-                expected.contains(&code.as_str()),
+                expected.contains(&code.as_str()) || allowed.contains(&code.as_str()),
                 "unexpected diagnostic {code}: {found:?}"
             );
         }
@@ -115,6 +134,15 @@ impl Rig {
             );
         }
     }
+}
+
+/// The codes of the diagnostics that were printed, in their order.
+pub fn reports() -> Vec<String> {
+    world::debug_log()
+        .iter()
+        .filter_map(|line| line.strip_prefix("bottomhalf "))
+        .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// A queue that is destroyed at the end of the scenario.
@@ -433,5 +461,49 @@ impl Trace {
     }
     pub fn get(&self) -> String {
         self.0.lock().unwrap().clone()
+    }
+}
+
+/// Runs `scenario` with both rules for works on the machines that `machine` makes.
+pub fn rows_on(machine: fn(u64) -> Sim, seeds: u64, scenario: fn(&Rig)) {
+    for reentrance in [SelfReentrant, NonReentrant] {
+        rows_with_on(machine, reentrance, seeds, scenario);
+    }
+}
+
+/// Waits until nothing can go on without time passing, and fails the world unless `thread` still waits.
+#[track_caller]
+pub fn still_waits(thread: &world::Thread) {
+    world::settle();
+    sim_assert!(!thread.is_finished(), "the call returned too early");
+}
+
+/// The machine of the rows, with timers that expire on the very tick: for rows that name the jiffy.
+pub fn punctual(seed: u64) -> Sim {
+    machine(seed).timers_on_time()
+}
+
+/// A machine with NT's default tick of 15.625 ms, almost four jiffies.
+pub fn coarse(seed: u64) -> Sim {
+    machine(seed).tick_100ns(156_250)
+}
+
+/// Sleeps for so many jiffies.
+pub fn sleep_jiffies(count: u64) {
+    world::sleep_100ns(count * 10_000_000 / HZ);
+}
+
+impl Work {
+    /// `timer.expires`.
+    pub fn expires(self) -> u64 {
+        // SAFETY: the item is alive.
+        unsafe { (*self.0).item.expires() }
+    }
+}
+
+impl Seen {
+    /// Runs that have ended.
+    pub fn ended(&self) -> u32 {
+        self.runs() - self.inside()
     }
 }

@@ -195,16 +195,14 @@ impl Plant {
             5 => (Home::Queue(ORDERED), false),
             _ => (Home::Queue(BOUND), false),
         };
-        let main = kind(choose(7));
-        let kinds = [main, main, kind(4), kind(choose(7)), kind(choose(7))];
-        let (skip, most) = match self.weather {
-            Weather::Fair => (0, 5),
-            // Works that may be delayed.
-            Weather::WorkStorm(_) => (2, 2),
-            Weather::TaskletStorm => (2, 1),
+        let [main, delayed] = [kind(choose(7)), kind(4 + choose(3))];
+        let fair = [main, main, delayed, kind(choose(7)), kind(choose(7))];
+        let (kinds, count) = match self.weather {
+            Weather::Fair => (fair, 1 + choose(5)),
+            Weather::WorkStorm(_) => ([delayed; 5], 1 + choose(4) / 3),
+            Weather::TaskletStorm => ([delayed; 5], 1),
         };
-        let count = 1 + choose(most) as usize;
-        let jobs = kinds.into_iter().skip(skip).take(count);
+        let jobs = kinds.into_iter().take(count as usize);
         let jobs = jobs.map(|(home, plain)| {
             let account = self.lock().works.add_work(home, plain);
             let plant = Arc::clone(self);

@@ -23,14 +23,17 @@ pub(super) enum Weather {
 impl Weather {
     pub(super) fn choose() -> Self {
         match choose(8) {
-            0..=2 => Self::WorkStorm(core::array::from_fn(|_| match choose(10) {
-                0..=2 => Call::Queue,
-                3 | 4 => Call::QueueDelayed(0),
-                5 | 6 => Call::Modify(0),
-                7 => Call::Cancel,
-                8 => Call::CancelSync,
-                _ => Call::FlushDelayed,
-            })),
+            0..=2 => {
+                let other = || match choose(8) {
+                    0 => Call::Queue,
+                    1 | 2 => Call::QueueDelayed(0),
+                    3 | 4 => Call::Modify(0),
+                    5 => Call::Cancel,
+                    6 => Call::CancelSync,
+                    _ => Call::FlushDelayed,
+                };
+                Self::WorkStorm([Call::Queue, other(), other()])
+            }
             3 => Self::TaskletStorm,
             _ => Self::Fair,
         }

@@ -137,13 +137,13 @@ unsafe fn with_queue<R>(
     arm: impl FnOnce(&Runtime, &Queue, Raised) -> R,
 ) -> Option<R> {
     let (item, func) = identity(&dwork.work);
-    // SAFETY: by the caller's word.
-    let Some(queue) = (unsafe { wq.cast::<Queue>().as_ref() }) else {
+    if wq.is_null() {
         report_null(call, item, func);
         return None;
-    };
+    }
     let (runtime, raised) = enter_to_queue(call, item, func)?;
-    Some(arm(runtime, queue, raised))
+    // SAFETY: a live queue, by the caller's word; after a detach the pointer is not followed.
+    Some(arm(runtime, unsafe { &*wq.cast::<Queue>() }, raised))
 }
 
 /// Cancels `dwork` and does not wait. Linux: `cancel_delayed_work`.

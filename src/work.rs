@@ -59,15 +59,15 @@ pub unsafe fn queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> b
         return false;
     }
     let (item, func) = identity(work);
-    // SAFETY: a live queue or null, by the caller's word.
-    let Some(queue) = (unsafe { wq.cast::<Queue>().as_ref() }) else {
+    if wq.is_null() {
         report_null("queue_work", item, func);
         return false;
-    };
+    }
     let Some((runtime, raised)) = enter_to_queue("queue_work", item, func) else {
         return false;
     };
-    runtime.queue_work(queue, work, raised)
+    // SAFETY: a live queue, by the caller's word; after a detach the pointer is not followed.
+    runtime.queue_work(unsafe { &*wq.cast::<Queue>() }, work, raised)
 }
 
 /// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.

@@ -88,7 +88,14 @@ fn a_thread_object_without_a_reference_is_gone() {
                     Some(count_and_end),
                     context,
                 );
-                ntddk::ObReferenceObjectByHandle(handle, 0, null, 0, &raw mut object, null);
+                ntddk::ObReferenceObjectByHandle(
+                    handle,
+                    0,
+                    std::ptr::null_mut(),
+                    0,
+                    &raw mut object,
+                    null,
+                );
                 ntddk::ZwClose(handle);
                 ntddk::ObfDereferenceObject(object);
             }

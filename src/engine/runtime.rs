@@ -205,7 +205,9 @@ impl<B: Backend> Runtime<B> {
 
     /// Waits until every raised section that began before has ended (G1). IRQL: <= APC.
     pub(crate) fn synchronize(&self) {
-        for cpu in 0..self.cpu_count {
+        // A CPU that is not active yet runs nothing, and no DPC may be queued to it. One that is
+        // added from here on begins after this.
+        for cpu in 0..self.cpu_count.min(B::active_cpus()) {
             let waiter = pin!(Waiter::<B>::new(0));
             let waiter = waiter.into_ref();
             waiter.prepare();

@@ -64,6 +64,10 @@ unsafe impl Backend for Kmdf {
         unsafe { KeGetCurrentProcessorNumberEx(core::ptr::null_mut()) }
     }
 
+    fn active_cpus() -> u32 {
+        objects::active_cpus()
+    }
+
     fn thread() -> usize {
         // SAFETY: no condition.
         unsafe { nt::KeGetCurrentThread() }.addr()

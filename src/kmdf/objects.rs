@@ -153,14 +153,18 @@ fn target(dpc: WDFDPC, cpu: u32) -> Result<(), Status> {
     let kdpc = unsafe { call_unsafe_wdf_function_binding!(WdfDpcWdmGetDpc, dpc) };
     // SAFETY: the KDPC is not queued yet.
     let targeted = check(unsafe { KeSetTargetProcessorDpcEx(kdpc, &mut number) });
-    // SAFETY: no condition.
-    let active = unsafe { KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) };
-    if cpu < active {
+    if cpu < active_cpus() {
         targeted?;
     }
     // SAFETY: as above.
     unsafe { KeSetImportanceDpc(kdpc, _KDPC_IMPORTANCE::MediumHighImportance) };
     Ok(())
+}
+
+/// How many CPUs are active.
+pub(super) fn active_cpus() -> u32 {
+    // SAFETY: no condition.
+    unsafe { KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) }
 }
 
 /// Makes the timer for the runtime at `owner`: passive, said explicitly (T-7), one-shot.

@@ -416,10 +416,12 @@ unsafe extern "C" fn second_callback(_: *mut tasklet_struct) {
 /// T21: one that is declared disabled has count 1 and state 0, and runs only after it is enabled.
 #[test]
 fn t21_declared_disabled_runs_after_enable() {
-    const DISABLED: tasklet_struct = DECLARE_TASKLET_DISABLED(first_callback);
+    const fn disabled() -> tasklet_struct {
+        DECLARE_TASKLET_DISABLED(first_callback)
+    }
     rows(|_| {
         RUNS.set([0; 2]);
-        let tasklet = world::pool::alloc(DISABLED);
+        let tasklet = world::pool::alloc(const { disabled() });
         // SAFETY: a static initialiser made it, and it is killed before it is freed.
         unsafe {
             sim_assert_eq!(((*tasklet).count(), (*tasklet).state()), (1, 0));
@@ -638,7 +640,7 @@ fn t31_a_disabled_tasklet_holds_up_nobody() {
 
 /// A machine that switches at every point in three of four seeds.
 fn busy_machine(seed: u64) -> Sim {
-    let preemption = if seed % 4 == 0 {
+    let preemption = if seed.is_multiple_of(4) {
         Preemption::Often
     } else {
         Preemption::Always

@@ -31,7 +31,7 @@ fn on(machine: fn(u64) -> Sim, seeds: u64, scenario: fn()) {
 
 /// A machine that switches at every point in half of the seeds.
 fn busy(seed: u64) -> Sim {
-    let preemption = if seed % 2 == 0 {
+    let preemption = if seed.is_multiple_of(2) {
         Preemption::Often
     } else {
         Preemption::Always

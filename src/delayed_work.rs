@@ -1,8 +1,8 @@
 //! Delayed works, as `linux/workqueue.h` has them.
 //!
 //! A delayed work is a work that is queued after a number of jiffies. It is pending from when it is
-//! armed. A delay of zero uses no timer at all: the work is queued at once. All delayed works share one
-//! passive-level WDFTIMER.
+//! armed. A delay of zero uses no timer at all: the work is queued at once. All delayed works share
+//! one passive-level WDFTIMER.
 
 use crate::engine::delayed::Modified;
 pub use crate::engine::item::delayed_work;
@@ -11,7 +11,8 @@ use crate::kmdf::{Queue, Raised, Runtime, enter_to_queue, visit};
 use crate::work::{DECLARE_WORK, identity, report_null, work_func_t, work_pending, work_struct};
 use crate::workqueue::{system_wq, workqueue_struct};
 
-/// A delayed work that is ready to be queued, for statics and fields. Linux: `DECLARE_DELAYED_WORK`.
+/// A delayed work that is ready to be queued, for statics and fields. Linux:
+/// `DECLARE_DELAYED_WORK`.
 #[must_use]
 pub const fn DECLARE_DELAYED_WORK(func: work_func_t) -> delayed_work {
     delayed_work {
@@ -41,16 +42,18 @@ pub const fn to_delayed_work(work: *mut work_struct) -> *mut delayed_work {
 
 /// Queues `dwork` on `wq` after `delay` jiffies. Linux: `queue_delayed_work`.
 ///
-/// Returns `true` if this call made it pending, `false` if it was pending already (armed or queued), is
-/// being cancelled with a `_sync` call, or nothing is attached; an armed timer is left as it is. It runs
-/// after at least `delay` whole jiffies; a delay of zero is [`queue_work`](crate::work::queue_work).
+/// Returns `true` if this call made it pending, `false` if it was pending already (armed or
+/// queued), is being cancelled with a `_sync` call, `wq` is being destroyed (BH02), or nothing is
+/// attached; an armed timer is left as it is. It runs after at least `delay` whole jiffies; a delay
+/// of zero is [`queue_work`](crate::work::queue_work).
 ///
-/// IRQL: any. Does not block. KMDF: at most one `WdfTimerStart`, from an interrupt one `WdfDpcEnqueue`.
+/// IRQL: any. Does not block. KMDF: at most one `WdfTimerStart`, from an interrupt one
+/// `WdfDpcEnqueue`.
 ///
 /// # Safety
 ///
-/// `dwork` is initialised and stays in place while it is pending; `wq` is a live queue or null, and is
-/// not destroyed while the timer is armed (BH10).
+/// `dwork` is initialised and stays in place while it is pending; `wq` is a live queue or null, and
+/// is not destroyed while the timer is armed (BH10).
 pub unsafe fn queue_delayed_work(
     wq: *mut workqueue_struct,
     dwork: *mut delayed_work,
@@ -62,11 +65,12 @@ pub unsafe fn queue_delayed_work(
         return false;
     }
     // SAFETY: by the caller's word.
-    unsafe {
+    let queued = unsafe {
         with_queue(wq, dwork, "queue_delayed_work", |runtime, queue, raised| {
             runtime.queue_delayed(queue, dwork, delay, raised)
         })
-    }
+    };
+    queued == Some(true)
 }
 
 /// [`queue_delayed_work`] on [`system_wq`]. Linux: `schedule_delayed_work`.
@@ -79,11 +83,11 @@ pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> boo
     unsafe { queue_delayed_work(system_wq(), dwork, delay) }
 }
 
-/// Makes `dwork` due on `wq` after `delay` jiffies from now, whatever it was doing: an armed timer is
-/// set anew, a queued work is taken off its queue. Linux: `mod_delayed_work`.
+/// Makes `dwork` due on `wq` after `delay` jiffies from now, whatever it was doing: an armed timer
+/// is set anew, a queued work is taken off its queue. Linux: `mod_delayed_work`.
 ///
-/// Returns `true` if it was pending, `false` if it was not and is now, or if it is being cancelled with a
-/// `_sync` call, in which case nothing happens (6.10 and later).
+/// Returns `true` if it was pending, `false` if it was not and is now, or if it is being cancelled
+/// with a `_sync` call, in which case nothing happens (6.10 and later).
 ///
 /// IRQL: any. Does not block. KMDF: as [`queue_delayed_work`].
 ///
@@ -95,45 +99,57 @@ pub unsafe fn mod_delayed_work(
     dwork: *mut delayed_work,
     delay: u64,
 ) -> bool {
+    // SAFETY: by the caller's word.
+    let modified = unsafe { modify(wq, dwork, delay) };
+    matches!(modified, Modified::Again | Modified::Dropped)
+}
+
+/// [`mod_delayed_work`], with all that it can say.
+///
+/// # Safety
+///
+/// As for [`mod_delayed_work`].
+pub(crate) unsafe fn modify(
+    wq: *mut workqueue_struct,
+    dwork: *const delayed_work,
+    delay: u64,
+) -> Modified {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
     // SAFETY: by the caller's word.
-    unsafe {
+    let modified = unsafe {
         with_queue(wq, dwork, "mod_delayed_work", |runtime, queue, raised| {
-            matches!(
-                runtime.modify_delayed(queue, dwork, delay, raised),
-                Modified::Again | Modified::Dropped
-            )
+            runtime.modify_delayed(queue, dwork, delay, raised)
         })
-    }
+    };
+    modified.unwrap_or(Modified::Refused)
 }
 
-/// Finds queue and runtime for a call that arms; `false`, and said so, if one is missing.
+/// Finds queue and runtime for a call that arms; `None`, and said so, if one is missing.
 ///
 /// # Safety
 ///
 /// `wq` is a live queue or null.
-unsafe fn with_queue(
+unsafe fn with_queue<R>(
     wq: *mut workqueue_struct,
     dwork: &delayed_work,
     call: &str,
-    arm: impl FnOnce(&Runtime, &Queue, Raised) -> bool,
-) -> bool {
+    arm: impl FnOnce(&Runtime, &Queue, Raised) -> R,
+) -> Option<R> {
     let (item, func) = identity(&dwork.work);
     // SAFETY: by the caller's word.
     let Some(queue) = (unsafe { wq.cast::<Queue>().as_ref() }) else {
         report_null(call, item, func);
-        return false;
+        return None;
     };
-    let Some((runtime, raised)) = enter_to_queue(call, item, func) else {
-        return false;
-    };
-    arm(runtime, queue, raised)
+    let (runtime, raised) = enter_to_queue(call, item, func)?;
+    Some(arm(runtime, queue, raised))
 }
 
 /// Cancels `dwork` and does not wait. Linux: `cancel_delayed_work`.
 ///
-/// Returns `true` if it was pending (armed or queued), `false` if it was not; a running instance goes on.
+/// Returns `true` if it was pending (armed or queued), `false` if it was not; a running instance
+/// goes on.
 ///
 /// IRQL: any. Does not block.
 ///
@@ -145,8 +161,8 @@ pub unsafe fn cancel_delayed_work(dwork: *mut delayed_work) -> bool {
     unsafe { crate::work::cancel(dwork.cast()) }
 }
 
-/// Cancels `dwork`, keeps it from being queued meanwhile, and waits until it does not run, also if it
-/// re-arms itself. Linux: `cancel_delayed_work_sync`.
+/// Cancels `dwork`, keeps it from being queued meanwhile, and waits until it does not run, also if
+/// it re-arms itself. Linux: `cancel_delayed_work_sync`.
 ///
 /// Returns `true` if it was pending when the call began.
 ///
@@ -161,10 +177,11 @@ pub unsafe fn cancel_delayed_work_sync(dwork: *mut delayed_work) -> bool {
     unsafe { crate::work::cancel_sync(dwork.cast(), "cancel_delayed_work_sync") }
 }
 
-/// Queues `dwork` now if its timer is armed, and waits until it has run. Linux: `flush_delayed_work`.
+/// Queues `dwork` now if its timer is armed, and waits until it has run. Linux:
+/// `flush_delayed_work`.
 ///
-/// Returns `true` if it waited. The work may be over before the call looks, so `false` does not mean that
-/// it has not run.
+/// Returns `true` if it waited. The work may be over before the call looks, so `false` does not
+/// mean that it has not run.
 ///
 /// IRQL: = PASSIVE. Blocks; otherwise as [`flush_work`](crate::work::flush_work).
 ///

@@ -1,4 +1,14 @@
-//! Linux tasklets, work, delayed work and workqueues on Windows KMDF.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where things are
+//!
+//! | module | layer | what |
+//! |---|---|---|
+//! | [`tasklet`], [`work`], [`delayed_work`], [`workqueue`]; [`linux`] for all | API | Linux's names and returns |
+//! | `typed`: `Tasklet`, `Work`, `DelayedWork`, `Workqueue` | API | the typed face, feature `alloc` |
+//! | `engine` | policy | state words, queues, flush, cancel, timers |
+//! | `kmdf` | backend | WDFDPC, WDFWORKITEM, WDFTIMER; the only place that names `wdk_sys` |
+//! | `sync` | bottom | atomics and the bare lock |
 #![no_std]
 #![expect(
     non_camel_case_types,
@@ -22,6 +32,8 @@ mod kmdf;
 pub mod linux;
 mod sync;
 pub mod tasklet;
+#[cfg(feature = "alloc")]
+mod typed;
 pub mod work;
 pub mod workqueue;
 
@@ -29,3 +41,8 @@ pub use crate::attach::{Attachment, attach, counters};
 pub use crate::engine::backend::Status;
 pub use crate::engine::runtime::Counters;
 pub use crate::kmdf::{Config, Host, WorkReentrance};
+#[cfg(feature = "alloc")]
+pub use crate::typed::{
+    Bound, Builder, DelayedWork, HasDelayedWork, HasTasklet, HasWork, Ordered, Owner, Tasklet,
+    TaskletItem, Unbound, Work, WorkItem, Workqueue, WorkqueueRef,
+};

@@ -1,11 +1,12 @@
 //! Tasklets, as `linux/interrupt.h` has them.
 //!
-//! A tasklet is a function that runs soon, at DISPATCH_LEVEL, on the CPU that scheduled it, and never on
-//! two CPUs at once. All tasklets share one WDFDPC per CPU.
+//! A tasklet is a function that runs soon, at DISPATCH_LEVEL, on the CPU that scheduled it, and
+//! never on two CPUs at once. All tasklets share one WDFDPC per CPU.
 //!
-//! Properties: once scheduled it runs at least once after that; scheduled again before it has started it
-//! runs once; scheduled while it runs it runs again, on the CPU that scheduled it, after the first run
-//! has ended; it is serialised only against itself; high-priority ones of a CPU run before the others.
+//! Properties: once scheduled it runs at least once after that; scheduled again before it has
+//! started it runs once; scheduled while it runs it runs again, on the CPU that scheduled it, after
+//! the first run has ended; it is serialised only against itself; high-priority ones of a CPU run
+//! before the others.
 
 pub use crate::engine::item::{tasklet_callback, tasklet_func, tasklet_struct};
 use crate::engine::tasklet::{RUN, SCHED, kind, refuse};
@@ -71,8 +72,8 @@ pub unsafe fn tasklet_init(t: *mut tasklet_struct, func: tasklet_func, data: usi
 
 /// Makes `t` run soon on this CPU, after its high-priority tasklets. Linux: `tasklet_schedule`.
 ///
-/// A tasklet that is scheduled already stays where it is; its run sees the stores made before this call
-/// (row T27). A disabled one stays scheduled until it is enabled (row T07).
+/// A tasklet that is scheduled already stays where it is; its run sees the stores made before this
+/// call (row T27). A disabled one stays scheduled until it is enabled (row T07).
 ///
 /// IRQL: any. Does not block. KMDF: at most one `WdfDpcEnqueue`.
 ///
@@ -127,8 +128,8 @@ pub(crate) unsafe fn schedule(t: *const tasklet_struct, hi: bool, call: &str) ->
 /// Disables `t` once more and waits until it does not run; a scheduled one stays scheduled.
 /// Linux: `tasklet_disable`.
 ///
-/// IRQL: = PASSIVE. Blocks while the tasklet runs. At DISPATCH_LEVEL it disables, does not wait, and says
-/// so (BH06).
+/// IRQL: = PASSIVE. Blocks while the tasklet runs. At DISPATCH_LEVEL it disables, does not wait,
+/// and says so (BH06).
 ///
 /// # Safety
 ///
@@ -145,8 +146,8 @@ pub unsafe fn tasklet_disable(t: *mut tasklet_struct) {
     }
 }
 
-/// Takes one disable back. At zero a tasklet that was scheduled meanwhile runs, on the CPU that scheduled
-/// it. Linux: `tasklet_enable`.
+/// Takes one disable back. At zero a tasklet that was scheduled meanwhile runs, on the CPU that
+/// scheduled it. Linux: `tasklet_enable`.
 ///
 /// IRQL: any. Does not block. One enable too many is reported (BH09).
 ///
@@ -165,9 +166,9 @@ pub unsafe fn tasklet_enable(t: *mut tasklet_struct) {
     }
 }
 
-/// Waits until `t` is over: if it is scheduled it runs first, if it is scheduled and disabled the call
-/// waits until it is enabled and has run. Schedules during the call are lost, also the tasklet's own;
-/// after it the tasklet can be freed or scheduled again. Linux: `tasklet_kill`.
+/// Waits until `t` is over: if it is scheduled it runs first, if it is scheduled and disabled the
+/// call waits until it is enabled and has run. Schedules during the call are lost, also the
+/// tasklet's own; after it the tasklet can be freed or scheduled again. Linux: `tasklet_kill`.
 ///
 /// IRQL: = PASSIVE. Blocks. At DISPATCH_LEVEL it does nothing and says so (BH06).
 ///

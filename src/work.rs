@@ -1,12 +1,12 @@
 //! Works, as `linux/workqueue.h` has them.
 //!
-//! A work is a function that runs later at PASSIVE_LEVEL and may block. Queueing it makes it *pending*,
-//! once: one queueing means one run, unless it is cancelled. It stops being pending just before its
-//! function is called; from then on the memory is the driver's again, and the function may free it or
-//! queue it again.
+//! A work is a function that runs later at PASSIVE_LEVEL and may block. Queueing it makes it
+//! *pending*, once: one queueing means one run, unless it is cancelled. It stops being pending just
+//! before its function is called; from then on the memory is the driver's again, and the function
+//! may free it or queue it again.
 //!
-//! Whether a work that is queued while it runs may run in parallel with itself is the driver's choice:
-//! [`WorkReentrance`](crate::WorkReentrance).
+//! Whether a work that is queued while it runs may run in parallel with itself is the driver's
+//! choice: [`WorkReentrance`](crate::WorkReentrance).
 
 use crate::engine::diagnostic::{Diagnostic, report};
 pub use crate::engine::item::{work_func_t, work_struct};
@@ -33,7 +33,8 @@ pub const fn DECLARE_WORK(func: work_func_t) -> work_struct {
 ///
 /// # Safety
 ///
-/// `work` is valid and not pending. It may be running: the new function counts for the next queueing.
+/// `work` is valid and not pending. It may be running: the new function counts for the next
+/// queueing.
 pub unsafe fn INIT_WORK(work: *mut work_struct, func: work_func_t) {
     // SAFETY: valid and on no list, by the caller's word; the bytes may be anything before.
     unsafe { work.write(DECLARE_WORK(func)) };
@@ -41,9 +42,9 @@ pub unsafe fn INIT_WORK(work: *mut work_struct, func: work_func_t) {
 
 /// Queues `work` on `wq`. Linux: `queue_work`.
 ///
-/// Returns `true` if this call made it pending, `false` if it was pending already (on any queue, or its
-/// timer is armed), is being cancelled with a `_sync` call, or nothing is attached. In either case the
-/// run that follows sees the stores made before the call.
+/// Returns `true` if this call made it pending, `false` if it was pending already (on any queue, or
+/// its timer is armed), is being cancelled with a `_sync` call, or nothing is attached. In either
+/// case the run that follows sees the stores made before the call.
 ///
 /// IRQL: any. Does not block. KMDF: at most one `WdfWorkItemEnqueue`, from an interrupt one
 /// `WdfDpcEnqueue`.
@@ -84,8 +85,8 @@ pub unsafe fn schedule_work(work: *mut work_struct) -> bool {
 /// Cancels `work`, keeps it from being queued meanwhile, and waits until it does not run.
 /// Linux: `cancel_work_sync`, with the rules of 6.10 and later.
 ///
-/// Returns `true` if it was pending when the call began, `false` if it was idle or only running. The
-/// caller must itself stop whoever queues it later.
+/// Returns `true` if it was pending when the call began, `false` if it was idle or only running.
+/// The caller must itself stop whoever queues it later.
 ///
 /// IRQL: = PASSIVE. Blocks while an instance runs. From the work's own function (BH07), or at
 /// DISPATCH_LEVEL (BH06), it cancels, does not wait, and says so. A delayed work that is armed is
@@ -113,11 +114,11 @@ pub(crate) unsafe fn cancel_sync(work: *const work_struct, call: &'static str) -
 /// Waits until the instance of `work` that is queued, if any, and those that run, have ended.
 /// Linux: `flush_work`.
 ///
-/// Returns `true` if it waited, `false` if there was nothing to wait for. A delayed work that is only
-/// armed is nothing to wait for (row D17).
+/// Returns `true` if it waited, `false` if there was nothing to wait for. A delayed work that is
+/// only armed is nothing to wait for (row D17).
 ///
-/// IRQL: = PASSIVE. Blocks. From the work's own function (BH07), or at DISPATCH_LEVEL (BH06), it returns
-/// `false` at once and says so.
+/// IRQL: = PASSIVE. Blocks. From the work's own function (BH07), or at DISPATCH_LEVEL (BH06), it
+/// returns `false` at once and says so.
 ///
 /// # Safety
 ///

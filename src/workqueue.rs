@@ -27,8 +27,8 @@ pub struct workqueue_struct {
 /// Makes a workqueue. Linux: `alloc_workqueue`.
 ///
 /// `max_active` is how many of its works may run at once: per queueing CPU, or in all with
-/// [`WQ_UNBOUND`]. 0 means 256; values outside 1 to 512 are clamped and reported (BH12). The name is kept
-/// up to 31 bytes.
+/// [`WQ_UNBOUND`]. 0 means 256; values outside 1 to 512 are clamped and reported (BH12). The name
+/// is kept up to 31 bytes.
 ///
 /// Returns null if the kernel is out of memory or nothing is attached.
 ///
@@ -60,11 +60,11 @@ fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
     })
 }
 
-/// Waits until every work that is queued on `wq` now has run; those queued later are not waited for, nor
-/// delayed works that are only armed. Linux: `flush_workqueue`.
+/// Waits until every work that is queued on `wq` now has run; those queued later are not waited
+/// for, nor delayed works that are only armed. Linux: `flush_workqueue`.
 ///
-/// IRQL: = PASSIVE. Blocks. From a work of that queue (BH07), or at DISPATCH_LEVEL (BH06), it returns at
-/// once and says so.
+/// IRQL: = PASSIVE. Blocks. From a work of that queue (BH07), or at DISPATCH_LEVEL (BH06), it
+/// returns at once and says so.
 ///
 /// # Safety
 ///
@@ -76,17 +76,17 @@ pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
     }
 }
 
-/// Runs what is pending on `wq`, what its own works queue meanwhile included, and frees it. Delayed works
-/// that are still armed for it run once, at once, and are reported (BH10); in Linux they are a use after
-/// free. What would be armed for it from then on is refused (BH02), so one that arms itself comes to an
-/// end. Linux: `destroy_workqueue`.
+/// Runs what is pending on `wq`, what its own works queue meanwhile included, and frees it. Delayed
+/// works that are still armed for it run once, at once, and are reported (BH10); in Linux they are
+/// a use after free. What would be armed for it from then on is refused (BH02), so one that arms
+/// itself comes to an end. Linux: `destroy_workqueue`.
 ///
 /// IRQL: = PASSIVE. Blocks. KMDF: one `WdfObjectDelete`.
 ///
 /// # Safety
 ///
-/// `wq` came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to it from outside any
-/// more, and it is not used after the call.
+/// `wq` came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to it from
+/// outside any more, and it is not used after the call.
 pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
     // SAFETY: by the caller's word.
     if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Interrupt, Preemption, Sim, Thread};
 use kmdf_mock::{sim_assert, sim_assert_eq};
-use support::{NonReentrant, Tasklet, Trace, machine, rows, rows_on, spin_until, wait_until};
+use support::{NonReentrant, Tasklet, Trace, machine, rows, rows_with_on, spin_until, wait_until};
 
 /// SCHED and RUN of `tasklet_struct::state`.
 const SCHED: u64 = TASKLET_STATE_SCHED;
@@ -569,7 +569,7 @@ fn t27_a_refused_schedule_publishes() {
 /// their drains are busy with others. The memory is tracked: a touch fails the run.
 #[test]
 fn t28_freed_after_kill_it_is_not_touched() {
-    rows_on(busy_machine, NonReentrant, 100, |_| {
+    rows_with_on(busy_machine, NonReentrant, 100, |_| {
         let others = [0, 1, 2, 3].map(|_| Tasklet::counting());
         let victims = [0, 1, 2, 3, 4, 5].map(|_| Tasklet::counting());
         let threads = [0, 1, 2, 3].map(|cpu: u32| {
@@ -680,7 +680,7 @@ fn hi_runs_before_normal_under_load() {
 /// of them run.
 #[test]
 fn a_thousand_tasklets_cost_one_dpc() {
-    rows_on(machine, NonReentrant, 4, |_| {
+    rows_with_on(machine, NonReentrant, 4, |_| {
         let tasklets: Vec<Tasklet> = (0..1000).map(|_| Tasklet::counting()).collect();
         let enqueues = world::run_on_cpu(2, || {
             let before = world::counters().dpc_enqueues;
@@ -722,7 +722,7 @@ fn a_refused_schedule_makes_no_call() {
 /// twice for one schedule.
 #[test]
 fn enabled_while_it_is_parked_it_is_not_lost() {
-    rows_on(busy_machine, NonReentrant, 300, |_| {
+    rows_with_on(busy_machine, NonReentrant, 300, |_| {
         let tasklet = Tasklet::counting();
         let rounds = 6;
         for round in 1..=rounds {
@@ -743,7 +743,7 @@ fn enabled_while_it_is_parked_it_is_not_lost() {
 /// it, all at once.
 #[test]
 fn toggled_and_scheduled_from_all_sides_it_comes_to_rest() {
-    rows_on(busy_machine, NonReentrant, 200, |_| {
+    rows_with_on(busy_machine, NonReentrant, 200, |_| {
         let tasklet = Tasklet::counting();
         let togglers = [0, 1].map(|cpu| {
             world::spawn("toggler", Some(cpu), move || {
@@ -779,7 +779,7 @@ fn toggled_and_scheduled_from_all_sides_it_comes_to_rest() {
 /// (linux.md 1.5).
 #[test]
 fn a_disabled_section_excludes_the_run() {
-    rows_on(busy_machine, NonReentrant, 200, |_| {
+    rows_with_on(busy_machine, NonReentrant, 200, |_| {
         let mine = Arc::new(AtomicU32::new(0));
         let other = Arc::clone(&mine);
         let tasklet = Tasklet::new(move |_, _| {
@@ -820,7 +820,7 @@ fn a_disabled_section_excludes_the_run() {
 /// T13 with many killers of one tasklet that schedules itself: all of them return, and it has stopped.
 #[test]
 fn many_killers_of_one_tasklet_all_return() {
-    rows_on(busy_machine, NonReentrant, 150, |_| {
+    rows_with_on(busy_machine, NonReentrant, 150, |_| {
         let tasklet = Tasklet::new(|tasklet, _| tasklet.schedule());
         let starter = start_on(1, tasklet);
         let killers =
@@ -840,7 +840,7 @@ fn many_killers_of_one_tasklet_all_return() {
 /// after the last kill the memory is not touched.
 #[test]
 fn kill_enable_and_schedule_race() {
-    rows_on(busy_machine, NonReentrant, 300, |_| {
+    rows_with_on(busy_machine, NonReentrant, 300, |_| {
         let tasklet = Tasklet::counting();
         tasklet.disable();
         let racers = [
@@ -898,7 +898,7 @@ fn freed_after_kill_while_the_enable_is_under_way() {
 /// interrupt is seen (H-14).
 #[test]
 fn interrupts_of_all_cpus_share_one_tasklet() {
-    rows_on(busy_machine, NonReentrant, 100, |_| {
+    rows_with_on(busy_machine, NonReentrant, 100, |_| {
         let raised = Arc::new(AtomicU32::new(0));
         let seen = Arc::new(AtomicU32::new(0));
         let (read, note) = (Arc::clone(&raised), Arc::clone(&seen));

@@ -1,8 +1,11 @@
 //! A driver's statics: one value per loaded image, therefore one per world.
 
 use core::fmt;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::OnceLock;
 
+use crate::engine::Big;
 use crate::world::try_current;
 
 /// A static of a driver image.
@@ -40,5 +43,64 @@ impl<T: Send + Sync + 'static> Static<T> {
         // SAFETY: the pointer comes from the `Box<T>` above, since `address` is this static's own and
         // holds a `T`; the box is never freed.
         unsafe { &*value.cast::<T>() }
+    }
+}
+
+/// Statics that are found without a lock.
+const SLOTS: usize = 16;
+
+/// The values that the statics of an image have in one world.
+#[derive(Debug, Default)]
+pub(crate) struct Statics {
+    /// Filled from the front under the lock of `others`; an address is published after its value.
+    slots: [(AtomicUsize, AtomicPtr<()>); SLOTS],
+    others: Big<Vec<(usize, usize)>>,
+}
+
+impl Statics {
+    /// The value of the static at `address`; `make` returns an owned box.
+    pub(crate) fn get(&self, address: usize, make: impl FnOnce() -> *const ()) -> *const () {
+        self.find(address)
+            .unwrap_or_else(|| self.add(address, make()))
+    }
+
+    fn find(&self, address: usize) -> Option<*const ()> {
+        for (key, value) in &self.slots {
+            match key.load(Ordering::Acquire) {
+                0 => return None,
+                key if key == address => return Some(value.load(Ordering::Relaxed)),
+                _ => {}
+            }
+        }
+        let find = |list: &mut Vec<(usize, usize)>| {
+            list.iter()
+                .find(|&&(key, _)| key == address)
+                .map(|&(_, value)| value)
+        };
+        self.others.with(find).map(ptr::with_exposed_provenance)
+    }
+
+    /// Adds a value, unless another thread was quicker: then its value is the one.
+    fn add(&self, address: usize, made: *const ()) -> *const () {
+        self.others.with(|others| {
+            let taken = self.slots.iter().position(|(key, _)| {
+                let key = key.load(Ordering::Relaxed);
+                key == 0 || key == address
+            });
+            if let Some(place) = taken {
+                let (key, value) = &self.slots[place];
+                if key.load(Ordering::Relaxed) == address {
+                    return value.load(Ordering::Relaxed).cast_const();
+                }
+                value.store(made.cast_mut(), Ordering::Relaxed);
+                key.store(address, Ordering::Release);
+                return made;
+            }
+            if let Some(&(_, value)) = others.iter().find(|&&(key, _)| key == address) {
+                return ptr::with_exposed_provenance(value);
+            }
+            others.push((address, made.expose_provenance()));
+            made
+        })
     }
 }

@@ -8,7 +8,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use kmdf_mock::call_unsafe_wdf_function_binding as wdf;
+use kmdf_mock::call_unsafe_wdf_function_binding as unsafe_wdf;
 use kmdf_mock::world::{self, Driver, Gate, Preemption, Sim, Verifier};
 use kmdf_mock::*;
 use wdf_common::*;
@@ -30,7 +30,7 @@ fn create_checks_attributes_first() {
             let mut handle = null_mut();
             // SAFETY: NULL attributes are a case of the table; the rest is good for the call.
             let status =
-                unsafe { wdf!(WdfDpcCreate, &raw mut config, null_mut(), &raw mut handle) };
+                unsafe { unsafe_wdf!(WdfDpcCreate, &raw mut config, null_mut(), &raw mut handle) };
             sim_assert_eq!(status, STATUS_WDF_PARENT_NOT_SPECIFIED, "row 1");
             let mut short = attributes(0);
             short.Size = 48;
@@ -64,7 +64,7 @@ fn create_bug_checks_on_bad_pointers() {
         let mut handle = null_mut();
         // SAFETY: a NULL config is a case of the table; the rest is good for the call.
         let _ = unsafe {
-            wdf!(
+            unsafe_wdf!(
                 WdfDpcCreate,
                 null_mut(),
                 &raw mut attributes,
@@ -79,7 +79,7 @@ fn create_bug_checks_on_bad_pointers() {
         let mut config = dpc_config();
         // SAFETY: a NULL result pointer is a case of the table; the rest is good for the call.
         let _ = unsafe {
-            wdf!(
+            unsafe_wdf!(
                 WdfDpcCreate,
                 &raw mut config,
                 &raw mut attributes,
@@ -159,7 +159,7 @@ fn create_fails_without_memory_and_leaves_nothing() {
 unsafe extern "C" fn plain_add(_driver: WDFDRIVER, mut init: PWDFDEVICE_INIT) -> NTSTATUS {
     let mut device = null_mut();
     // SAFETY: the pointers are good for the call.
-    unsafe { wdf!(WdfDeviceCreate, &raw mut init, null_mut(), &raw mut device) }
+    unsafe { unsafe_wdf!(WdfDeviceCreate, &raw mut init, null_mut(), &raw mut device) }
 }
 
 unsafe extern "C" fn plain_unload(_driver: WDFDRIVER) {}
@@ -176,7 +176,7 @@ unsafe extern "C" fn plain_entry(
     };
     // SAFETY: NT's arguments are passed on; the config is good for the call.
     unsafe {
-        wdf!(
+        unsafe_wdf!(
             WdfDriverCreate,
             driver_object,
             registry_path,
@@ -267,7 +267,7 @@ fn kdpc_is_medium_and_untargeted() {
             let setup = Setup::new();
             let kdpc = setup.dpc().kdpc();
             // SAFETY: the KDPC is alive with its object.
-            let (importance, number) = unsafe { ((*kdpc).Importance, (*kdpc).Number) };
+            let (importance, number) = unsafe { ((*kdpc).importance(), (*kdpc).target()) };
             sim_assert_eq!(i32::from(importance), _KDPC_IMPORTANCE::MediumImportance);
             sim_assert_eq!(number, 0);
             setup.finish();
@@ -345,7 +345,8 @@ fn enqueue_from_the_own_callback_returns_true() {
 fn waiting_cancel_flushes_only_when_nothing_was_queued() {
     for_seeds(|| {
         let setup = Setup::new();
-        // Medium importance: queued to another CPU it waits for a tick, so the removal finds it (D-23).
+        // Medium importance: queued to another CPU it waits for a tick, so the removal finds it
+        // (D-23).
         let mut number = PROCESSOR_NUMBER {
             Group: 0,
             Number: 1,
@@ -441,7 +442,8 @@ fn self_queueing_dpc_survives_a_waiting_cancel() {
     assert!(survived > 0, "no schedule out of {SEEDS:?} let it survive");
 }
 
-/// D-16: with the verifier on and above PASSIVE, a waiting cancel is refused and nothing is removed.
+/// D-16: with the verifier on and above PASSIVE, a waiting cancel is refused and nothing is
+/// removed.
 #[test]
 fn verifier_refuses_a_waiting_cancel_above_passive() {
     Sim::new(1)
@@ -585,8 +587,8 @@ fn second_instance_runs_while_the_first_is_held() {
     });
 }
 
-/// D-21: a DPC that queues itself on its own CPU is picked up by the same drain: the thread below does
-/// not run in between.
+/// D-21: a DPC that queues itself on its own CPU is picked up by the same drain: the thread below
+/// does not run in between.
 #[test]
 fn self_queueing_keeps_the_cpu_from_its_threads() {
     for_seeds(|| {
@@ -604,6 +606,27 @@ fn self_queueing_keeps_the_cpu_from_its_threads() {
         });
         setup.finish();
     });
+}
+
+/// D-21, D-25: a DPC that always queues itself on its own CPU ends at the watchdog's cumulative
+/// limit; one that never returns at the limit of a single routine.
+#[test]
+fn endless_dpcs_meet_the_watchdog() {
+    let storm = strict(1).run(|| {
+        let setup = Setup::new();
+        let dpc = setup.dpc().on_run(|dpc| {
+            dpc.enqueue();
+        });
+        dpc.enqueue();
+        world::settle();
+    });
+    assert_eq!(code_of(storm), "DPC_WATCHDOG(0x133,1)");
+    let stuck = strict(1).run(|| {
+        let setup = Setup::new();
+        setup.dpc().on_run(|_| spin_until(|| false)).enqueue();
+        world::settle();
+    });
+    assert_eq!(code_of(stuck), "DPC_WATCHDOG(0x133,0)");
 }
 
 /// D-26, observed in §12: deleting a DPC runs a queued instance, it does not drop it.
@@ -767,6 +790,27 @@ fn callback_that_changes_the_irql_is_convicted() {
         world::settle();
     });
     assert_eq!(code_of(result), "IRQL_UNEXPECTED_VALUE(0xC8)");
+}
+
+/// O-15: when the delete has returned, the callback does not run again.
+#[test]
+fn nothing_runs_after_the_delete_returned() {
+    for_seeds(|| {
+        let setup = Setup::new();
+        let over = flag();
+        let seen = Arc::clone(&over);
+        let dpc = setup.dpc().urgent().on_run(move |_| {
+            sim_assert!(!seen.load(SeqCst));
+            linger();
+        });
+        for cpu in 0..4 {
+            world::run_on_cpu(cpu, move || dpc.enqueue());
+        }
+        dpc.delete();
+        over.store(true, SeqCst);
+        world::sleep_100ns(1_000_000);
+        setup.finish();
+    });
 }
 
 /// The counters of the calls and callbacks.

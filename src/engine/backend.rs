@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// An IRQL, ordered. Only `PASSIVE`, `APC` and `DISPATCH` have names here; the levels above differ by
-/// architecture and are "above DISPATCH" to us.
+/// An IRQL, ordered. Only `PASSIVE`, `APC` and `DISPATCH` have names here; the levels above differ
+/// by architecture and are "above DISPATCH" to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Irql(pub(crate) u8);
 
@@ -54,11 +54,11 @@ impl fmt::Debug for Status {
 
 impl core::error::Error for Status {}
 
-/// What the engine needs from a kernel. `kmdf::Kmdf` provides it over WDF objects; tests of the engine
-/// bring scripted ones.
+/// What the engine needs from a kernel. `kmdf::Kmdf` provides it over WDF objects; tests of the
+/// engine bring scripted ones.
 ///
-/// - **B1** Nothing here calls back into the engine before it returns, except that lowering the IRQL
-///   lets interrupts and DPCs run, as on hardware.
+/// - **B1** Nothing here calls back into the engine before it returns, except that lowering the
+///   IRQL lets interrupts and DPCs run, as on hardware.
 /// - **B2** A callback that has started is awaited by the matching `_delete`.
 /// - **B3** Ceilings are the callee's; the engine keeps them and the simulator convicts it if not.
 ///
@@ -78,12 +78,18 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     fn lower(to: Irql);
     /// The current level. IRQL: any. NT: `KeGetCurrentIrql`.
     fn irql() -> Irql;
-    /// Index of the current CPU. IRQL: >= DISPATCH to stay true. NT: `KeGetCurrentProcessorNumberEx`.
+    /// Index of the current CPU. IRQL: >= DISPATCH to stay true. NT:
+    /// `KeGetCurrentProcessorNumberEx`.
     fn cpu() -> u32;
-    /// Identity of the current thread. IRQL: <= APC to mean its caller (N-26). NT: `KeGetCurrentThread`.
+    /// Identity of the current thread. IRQL: <= APC to mean its caller (N-26). NT:
+    /// `KeGetCurrentThread`.
     fn thread() -> usize;
-    /// 100 ns units that stop while the machine sleeps. IRQL: any. NT: `KeQueryUnbiasedInterruptTime`.
+    /// 100 ns units that stop while the machine sleeps, as of the last tick. IRQL: any.
+    /// NT: `KeQueryUnbiasedInterruptTime`.
     fn now_100ns() -> u64;
+    /// The longest that a tick takes, and so how far `now_100ns` may be behind. IRQL: any.
+    /// NT: `KeQueryTimeIncrement`.
+    fn tick_100ns() -> u64;
 
     /// Zeroed memory or null. IRQL: <= DISPATCH. NT: `ExAllocatePool2`.
     fn allocate(size: usize) -> *mut u8;

@@ -1,18 +1,20 @@
 //! Delayed works: one deadline tree on one timer.
 //!
-//! Any number of delayed works share one passive-level WDFTIMER, armed for the earliest deadline. Its
-//! callback handles everything that is due, so a fire that is lost or overlaps another one (T-24) does
-//! no harm, and it then serves as a worker itself: one hop from the expiry to the function.
+//! Any number of delayed works share one passive-level WDFTIMER, armed for the earliest deadline.
+//! Its callback handles everything that is due, so a fire that is lost or overlaps another one
+//! (T-24) does no harm, and it then serves as a worker itself: one hop from the expiry to the
+//! function.
 //!
 //! # Invariants
 //!
 //! - **D1** A node is in the tree if and only if its item's `LINKED` flag is set; both change under
 //!   the tree's lock.
-//! - **D2** When the tree's lock is released, the timer is armed for the earliest deadline or earlier,
-//!   or somebody is about to arm it: the programmer, who looks again after `WdfTimerStart`, or the
-//!   timer's callback, which arms last.
+//! - **D2** When the tree's lock is released, the timer is armed for the earliest deadline or
+//!   earlier, or somebody is about to arm it: the programmer, who looks again after
+//!   `WdfTimerStart`, or the timer's callback, which arms last.
 //! - **D3** No work leaves the tree for its queue before its deadline: standard timers fire up to a
-//!   tick early (T-30), so the clock is read again.
+//!   tick early (T-30), so the clock is read again. The clock itself is up to a tick behind, so the
+//!   deadline counts from the latest time that it can be when the work is armed.
 
 use core::pin::{Pin, pin};
 
@@ -180,17 +182,19 @@ impl<B: Backend> Runtime<B> {
         modified
     }
 
-    /// Makes PENDING of `work` the caller's, wherever the work is.
+    /// Makes PENDING of `work` the caller's, wherever the work is. Refused only if `take` has found it
+    /// disabled or not initialised: that a claim failed means nothing by itself, for the instance that
+    /// was in its way may have begun to run since, and that run need not see the caller's stores.
     fn own(&self, work: &work_struct, raised: &Raised<B>, deferred: &mut Deferred<B>) -> Modified {
         loop {
-            if let Taken::Yes = self.take(work, raised, deferred) {
+            let Taken::Not { word, depth } = self.take(work, raised, deferred) else {
                 return Modified::Again;
-            }
+            };
             if self.claim_pending(work, State::Transit { depth: 0 }) {
                 self.count_accepted(raised);
                 return Modified::Fresh;
             }
-            if !work.load().1.is_pending() {
+            if depth > 0 || State::of(word) == State::Uninitialised {
                 return Modified::Refused;
             }
         }
@@ -205,7 +209,7 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
-        let (expires, deadline) = time::expiry(B::now_100ns(), delay);
+        let (expires, deadline) = time::expiry(B::now_100ns(), B::tick_100ns(), delay);
         // ORDERING: the tree's lock publishes these.
         dwork
             .wq
@@ -294,8 +298,8 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Moves everything that is due to its queue. `worker` enters the first queue, which is returned:
-    /// the caller serves it.
+    /// Moves everything that is due to its queue. `worker` enters the first queue, which is
+    /// returned: the caller serves it.
     fn queue_due(&self, worker: Pin<&Worker>) -> Option<&Queue<B>> {
         let mut mine = None;
         loop {
@@ -329,8 +333,8 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Makes the delayed works that are armed for `queue` due now; how many there were. For destroy,
-    /// and with no queue for detach. IRQL: <= DISPATCH.
+    /// Makes the delayed works that are armed for `queue` due now; how many there were. For
+    /// destroy, and with no queue for detach. IRQL: <= DISPATCH.
     pub(crate) fn expire_armed(&self, queue: Option<&Queue<B>>) -> u32 {
         let mut count = 0;
         loop {

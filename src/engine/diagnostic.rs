@@ -1,10 +1,11 @@
 //! Misuse that Linux warns about, said by name.
 //!
-//! Each diagnostic has a stable code. It is printed once per occurrence, on one line, with the item,
-//! its function and what to do; it never changes memory that the driver relies on.
+//! Each diagnostic has a stable code. It is printed once per occurrence, on one line, with the
+//! item, its function and what to do; it never changes memory that the driver relies on.
 
 use super::backend::Backend;
 use super::item::work_struct;
+use super::queue::Queue;
 use super::runtime::Runtime;
 use crate::sync::Ordering;
 
@@ -119,6 +120,17 @@ pub(crate) fn report<B: Backend>(diagnostic: Diagnostic, call: &str, address: us
     B::print(format_args!(
         "bottomhalf {} {call}(item {address:#x}, function {func:#x}): {}",
         diagnostic.code(),
+        diagnostic.advice()
+    ));
+}
+
+/// Prints a diagnostic about a queue.
+#[cold]
+pub(crate) fn report_queue<B: Backend>(diagnostic: Diagnostic, call: &str, queue: &Queue<B>) {
+    B::print(format_args!(
+        "bottomhalf {} {call}(workqueue \"{}\"): {}",
+        diagnostic.code(),
+        queue.name().escape_ascii(),
         diagnostic.advice()
     ));
 }

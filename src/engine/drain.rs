@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! - **P1** While `kicked` is set the CPU's DPC is queued or running, and its drain will look at the
-//!   lists again before it clears the flag, under the lists' lock. So a push kicks only if it is not.
-//! - **P2** A drain publishes the tasklet that it follows in `running`, from before it sets RUN until it
-//!   has touched it for the last time (T4).
+//! - **P1** While `kicked` is set the CPU's DPC is queued or running, and its drain will look at
+//!   the lists again before it clears the flag, under the lists' lock. So a push kicks only if it
+//!   is not.
+//! - **P2** A drain publishes the tasklet that it follows in `running`, from before it sets RUN
+//!   until it has touched it for the last time (T4).
 
 use super::backend::Backend;
 use super::item::{tasklet_callback, tasklet_func, tasklet_struct};
@@ -142,7 +143,8 @@ impl<B: Backend> Runtime<B> {
             !core::mem::replace(&mut lists.kicked, true)
         };
         if kick {
-            // Still raised: the item is linked and its DPC queued before anybody on this CPU can look.
+            // Still raised: the item is linked and its DPC queued before anybody on this CPU can
+            // look.
             self.backend.dpc_enqueue(cpu);
         }
     }
@@ -176,18 +178,20 @@ impl<B: Backend> Runtime<B> {
         // SAFETY: T2 and T4: SCHED is ours, and `running` says that we follow the address.
         let item = unsafe { &*tasklet };
         let ran = self.try_run(item, cpu);
+        let free = ran.as_ref().is_some_and(|ran| !ran.scheduled);
+        if let Some(release) = ran.and_then(|ran| ran.release) {
+            // Before a killer can return: after `tasklet_kill` the engine holds no reference.
+            // SAFETY: the typed face stored this function, and holds the item until it is called.
+            // It may free the tasklet: from here on the address is a number.
+            unsafe { release(tasklet) };
+        }
         // ORDERING: SeqCst: the last touch is over; a waiter that counts itself after this sees it.
         per_cpu.running.store(0, SeqCst);
         let raised = Raised::new();
         let mut deferred = Deferred::new();
-        let free = ran.as_ref().is_some_and(|ran| !ran.scheduled);
         self.tasklet_waits
             .wake(address, free, &raised, &mut deferred);
         deferred.deliver(self, raised);
-        if let Some(release) = ran.and_then(|ran| ran.release) {
-            // SAFETY: the typed face stored this function, and holds the item until it is called.
-            unsafe { release(tasklet) };
-        }
     }
 
     /// Runs the tasklet; `None` if it is parked instead.

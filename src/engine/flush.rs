@@ -1,8 +1,9 @@
 //! Colours: what `flush_workqueue` waits for.
 //!
-//! Every work takes the queue's current colour when it is linked and gives it back when it is complete
-//! or cancelled. A flush closes the current colour and waits until that colour and all older ones have
-//! no work left; works queued later have a newer colour and do not hold it up (rows Q01, Q02).
+//! Every work takes the queue's current colour when it is linked and gives it back when it is
+//! complete or cancelled. A flush closes the current colour and waits until that colour and all
+//! older ones have no work left; works queued later have a newer colour and do not hold it up (rows
+//! Q01, Q02).
 //!
 //! # Invariants
 //!

@@ -4,11 +4,12 @@
 //!
 //! - **I1** Every byte that the engine may touch while a driver holds a reference is an atomic or
 //!   inside a cell, so a shared reference to an item is sound whatever the engine does to it.
-//! - **I2** After an item's function has started, the engine keeps the address of a work as a number
-//!   and never follows it; a tasklet it follows until the run has ended (see [`super::drain`]).
+//! - **I2** After an item's function has started, the engine keeps the address of a work as a
+//!   number and never follows it; a tasklet it follows until the run has ended (see
+//!   [`super::drain`]).
 //!
-//! Field guards: `A` atomic word, `Q` lock of the queue that the word names, `T` lock of the deadline
-//! tree, `O` only the owner of the claim (PENDING or SCHED), `I` set at init.
+//! Field guards: `A` atomic word, `Q` lock of the queue that the word names, `T` lock of the
+//! deadline tree, `O` only the owner of the claim (PENDING or SCHED), `I` set at init.
 
 use core::fmt;
 use core::mem::offset_of;
@@ -38,8 +39,8 @@ pub struct tasklet_struct {
     pub(crate) state: AtomicU64,
     /// How often it is disabled. `A`
     pub(crate) count: AtomicI32,
-    /// Byte 0: the kind of callback (`use_callback` of Linux), `I`. Above: parked, priority and CPU,
-    /// see [`super::tasklet`]. `A`
+    /// Byte 0: the kind of callback (`use_callback` of Linux), `I`. Above: parked, priority and
+    /// CPU, see [`super::tasklet`]. `A`
     pub(crate) link: AtomicU32,
     /// The callback or function. `I`
     pub(crate) func: AtomicPtr<()>,
@@ -49,8 +50,8 @@ pub struct tasklet_struct {
 
 /// Linux's `struct work_struct`: 32 bytes, at home in the driver's memory.
 ///
-/// A zeroed one is not initialised. It must not move while it is pending; it may be freed inside its
-/// own function.
+/// A zeroed one is not initialised. It must not move while it is pending; it may be freed inside
+/// its own function.
 #[repr(C)]
 pub struct work_struct {
     /// See [`super::word`]. `A`

@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! - **L1** A [`Raised`] value exists only while its CPU is at HIGH_LEVEL: no interrupt, DPC or other
-//!   thread runs there, and the caller cannot migrate.
-//! - **L2** The content of a [`Locked`] is reached only through a [`Guard`], which needs a `Raised`:
-//!   the holder is never interrupted, so a waiter on another CPU waits for a bounded few lines.
+//! - **L1** A [`Raised`] value exists only while its CPU is at HIGH_LEVEL: no interrupt, DPC or
+//!   other thread runs there, and the caller cannot migrate.
+//! - **L2** The content of a [`Locked`] is reached only through a [`Guard`], which needs a
+//!   `Raised`: the holder is never interrupted, so a waiter on another CPU waits for a bounded few
+//!   lines.
 //! - **L3** While a guard is held nothing is called down into the backend and nothing allocates.
 
 use core::marker::PhantomData;

@@ -2,9 +2,9 @@
 //!
 //! # Layer
 //!
-//! Above: the API modules, with Linux's signatures. Below: [`crate::sync`] and [`backend::Backend`],
-//! the only two doors down. No NT call is made here, and the state bits keep Linux's words so that a
-//! reader can compare.
+//! Above: the API modules, with Linux's signatures. Below: [`crate::sync`] and
+//! [`backend::Backend`], the only two doors down. No NT call is made here, and the state bits keep
+//! Linux's words so that a reader can compare.
 //!
 //! # Where things are
 //!

@@ -1,21 +1,27 @@
 //! A workqueue: sub-queues of works, `max_active`, and one NT work item that brings workers.
 //!
-//! Linux keeps idle workers and wakes one. KMDF cannot lend a worker for long, but a WDFWORKITEM that
-//! is enqueued again at the start of its own callback yields another worker at once (W-11, W-12), so
-//! one object brings as many as are wanted: whoever leaves a startable work behind *kicks* the queue,
-//! and every callback that finds more than it takes kicks it again before it starts running.
+//! Linux keeps idle workers and wakes one. KMDF cannot lend a worker for long, but a WDFWORKITEM
+//! that is enqueued again at the start of its own callback yields another worker at once (W-11,
+//! W-12), so one object brings as many as are wanted: whoever leaves a startable work behind
+//! *kicks* the queue, and every callback that finds more than it takes kicks it again before it
+//! starts running.
 //!
 //! # Invariants
 //!
-//! - **Q1** When the queue's lock is released and a sub-queue has a work that `max_active` allows to
-//!   start, then the queue is kicked, or the releaser is a worker that will look again.
-//! - **Q2** `active` of a sub-queue counts the works that were claimed from it and are not complete,
-//!   held ones included; it never exceeds `max_active`.
-//! - **Q3** `total` and the colours count the works that are linked or active: `total == 0` means that
-//!   the queue is empty.
-//! - **Q4** A queue is freed only after it is empty, no worker is inside, and a grace period has passed
-//!   in which every kick was delivered and every raised section that may know its address has ended.
+//! - **Q1** When the queue's lock is released and a sub-queue has a work that `max_active` allows
+//!   to start, then the queue is kicked, or a worker is *looking*: inside, between two works, and
+//!   about to claim. A claim that leaves a startable work behind kicks in turn. So each kick stands
+//!   for one claim, and a burst of works costs at most `max_active` kicks as long as none of them
+//!   ends.
+//! - **Q2** `active` of a sub-queue counts the works that were claimed from it and are not
+//!   complete, held ones included; it never exceeds `max_active`.
+//! - **Q3** `total` and the colours count the works that are linked or active: `total == 0` means
+//!   that the queue is empty.
+//! - **Q4** A queue is freed only after it is empty, no worker is inside, and a grace period has
+//!   passed in which every kick was delivered and every raised section that may know its address
+//!   has ended.
 
+use core::cell::Cell;
 use core::pin::Pin;
 
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
@@ -82,6 +88,8 @@ pub(crate) struct QueueState<B: Backend> {
     next_sub: usize,
     /// Sub-queues that have a work which `max_active` allows to start.
     startable: u32,
+    /// Workers that are looking (Q1).
+    looking: u32,
     pub(crate) colours: Colours<B>,
     workers: LinkedList<WorkerAdapter>,
     /// Callers that wait until the queue is empty and no worker is inside.
@@ -106,9 +114,11 @@ pub(crate) struct SubState {
 pub(crate) struct Worker {
     link: LinkedListLink,
     thread: usize,
+    /// Counted in its queue's `looking`.
+    looks: Cell<bool>,
 }
 
-// SAFETY: a worker's link is touched only under its queue's lock.
+// SAFETY: a worker's link and flag are touched only under its queue's lock.
 unsafe impl Sync for Worker {}
 
 /// A work that left its sub-queue to be run: the runner owes a [`Queue::complete`].
@@ -124,6 +134,7 @@ impl Worker {
         Self {
             link: LinkedListLink::new(),
             thread,
+            looks: Cell::new(false),
         }
     }
 }
@@ -195,6 +206,7 @@ impl<B: Backend> Queue<B> {
                 draining: 0,
                 next_sub: 0,
                 startable: 0,
+                looking: 0,
                 colours: Colours::new(),
                 workers: LinkedList::new(WorkerAdapter::NEW),
                 idle_waiters: Waiters::default(),
@@ -260,7 +272,7 @@ impl<B: Backend> Queue<B> {
 
     /// Kicks the queue if it has a startable work and nobody is on the way (Q1).
     fn keep_kicked(&self, state: &mut QueueState<B>, deferred: &mut Deferred<B>) {
-        if !state.kicked && state.startable > 0 {
+        if !state.kicked && state.looking == 0 && state.startable > 0 {
             state.kicked = true;
             deferred.kick(self);
         }
@@ -335,7 +347,8 @@ impl<B: Backend> Queue<B> {
             return false;
         }
         sub.update(&mut state, |inner| {
-            // SAFETY: the word is written under this lock, and it says that the work is on this list.
+            // SAFETY: the word is written under this lock, and it says that the work is on this
+            // list.
             unsafe { inner.works.cursor_mut_from_ptr(core::ptr::from_ref(work)) }.remove()
         });
         // ORDERING: AcqRel: the owner sees what the linker published and hands it on.
@@ -345,12 +358,13 @@ impl<B: Backend> Queue<B> {
         true
     }
 
-    /// Registers a worker. `kick_ends` if the queue's own work item brought it: from here on the next
-    /// kick is a new one.
+    /// Registers a worker. `kick_ends` if the queue's own work item brought it: from here on it is
+    /// looking, and the next kick is a new one.
     pub(crate) fn enter(&self, worker: Pin<&Worker>, kick_ends: bool, raised: &Raised<B>) {
         let mut state = self.state.lock(raised);
         if kick_ends {
             state.kicked = false;
+            state.looks(&worker, true);
         }
         // SAFETY: the worker is pinned on its thread's stack and leaves before that frame ends.
         state
@@ -358,9 +372,11 @@ impl<B: Backend> Queue<B> {
             .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(worker.get_ref())) });
     }
 
-    /// Takes the next work that `max_active` allows. If more could start, another worker is called.
+    /// Takes the next work that `max_active` allows, for `worker`. If more could start, another
+    /// worker is called.
     pub(crate) fn claim(
         &self,
+        worker: Pin<&Worker>,
         cpu: u32,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
@@ -394,16 +410,17 @@ impl<B: Backend> Queue<B> {
         else {
             unreachable!("W1: a work on a sub-queue says so");
         };
+        state.looks(&worker, false);
         self.keep_kicked(&mut state, deferred);
         Some(Claim { work, sub, colour })
     }
 
-    /// Ends a claim: its place under `max_active` is free. `stays` if the caller is a worker of this
-    /// queue that will look again.
+    /// Ends a claim: its place under `max_active` is free. `looks` is the caller if it is a worker
+    /// of this queue that will claim or leave next.
     pub(crate) fn complete(
         &self,
         claim: &Claim<B>,
-        stays: bool,
+        looks: Option<Pin<&Worker>>,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
@@ -412,9 +429,10 @@ impl<B: Backend> Queue<B> {
         let sub = unsafe { &*claim.sub };
         sub.update(&mut state, |inner| inner.active -= 1);
         self.leave_colour(&mut state, claim.colour, deferred);
-        if !stays {
-            self.keep_kicked(&mut state, deferred);
+        if let Some(worker) = looks {
+            state.looks(&worker, true);
         }
+        self.keep_kicked(&mut state, deferred);
     }
 
     /// Takes one work out of the counts, and wakes those who waited for it.
@@ -450,6 +468,7 @@ impl<B: Backend> Queue<B> {
                 .cursor_mut_from_ptr(core::ptr::from_ref(worker.get_ref()))
         }
         .remove();
+        state.looks(&worker, false);
         self.keep_kicked(&mut state, deferred);
         self.wake_if_idle(&mut state, deferred);
     }
@@ -459,6 +478,15 @@ impl<B: Backend> QueueState<B> {
     /// Empty, and no worker inside.
     pub(crate) fn is_idle(&self) -> bool {
         self.total == 0 && self.workers.is_empty()
+    }
+
+    /// Counts `worker` as looking, or not (Q1).
+    fn looks(&mut self, worker: &Worker, looks: bool) {
+        match (worker.looks.replace(looks), looks) {
+            (false, true) => self.looking += 1,
+            (true, false) => self.looking -= 1,
+            (false, false) | (true, true) => {}
+        }
     }
 
     /// Whether `thread` is a worker of this queue now.

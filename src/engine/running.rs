@@ -1,13 +1,13 @@
 //! Which works run now, and who waits for them.
 //!
-//! A work may be freed inside its own function, so nothing about a run can live in the work. A worker
-//! keeps a [`Slot`] on its own stack instead, in a table sharded by the work's address; flushes and
-//! synchronous cancels leave a [`Waiter`] there.
+//! A work may be freed inside its own function, so nothing about a run can live in the work. A
+//! worker keeps a [`Slot`] on its own stack instead, in a table sharded by the work's address;
+//! flushes and synchronous cancels leave a [`Waiter`] there.
 //!
 //! # Invariants
 //!
-//! - **R1** PENDING of a work is cleared in the same locked section in which its slot appears: under
-//!   the shard's lock a work is pending or running, never in between.
+//! - **R1** PENDING of a work is cleared in the same locked section in which its slot appears:
+//!   under the shard's lock a work is pending or running, never in between.
 //! - **R2** Instances that start in a shard are numbered. A waiter waits for the instances of its
 //!   address up to a number; while the work that it waits for is only queued, that number is
 //!   [`QUEUED`], and whoever starts or cancels the work replaces it in the locked section in which
@@ -51,7 +51,8 @@ intrusive_adapter!(
     pub(crate) SlotAdapter<B> = UnsafeRef<Slot<B>>: Slot<B> { link => LinkedListLink } where B: Backend
 );
 
-// SAFETY: a linked slot's cells are touched only under its shard's lock; unlinked it is its thread's.
+// SAFETY: a linked slot's cells are touched only under its shard's lock; unlinked it is its
+// thread's.
 unsafe impl<B: Backend> Sync for Slot<B> {}
 // SAFETY: as above.
 unsafe impl<B: Backend> Send for Slot<B> {}
@@ -150,9 +151,9 @@ impl<B: Backend> Shard<B> {
         self.last += 1;
         slot.sequence.set(self.last);
         self.settle_waiters(slot.address.get(), woken);
-        // ORDERING: SeqCst: a full barrier between the end of PENDING and the function, as Linux has
-        // (linux.md 2.5): whoever was refused before this has published its stores to this run, by
-        // the same word. Nothing follows the work's address after this line (I2).
+        // ORDERING: SeqCst: a full barrier between the end of PENDING and the function, as Linux
+        // has (linux.md 2.5): whoever was refused before this has published its stores to this run,
+        // by the same word. Nothing follows the work's address after this line (I2).
         work.data
             .swap(State::Idle { depth: 0 }.word(), Ordering::SeqCst);
     }
@@ -206,7 +207,8 @@ impl<B: Backend> Shard<B> {
         Some(claim)
     }
 
-    /// The work at `address` stops being pending: who waited for it to start waits for what runs (R2).
+    /// The work at `address` stops being pending: who waited for it to start waits for what runs
+    /// (R2).
     pub(crate) fn settle_waiters(&mut self, address: usize, woken: &mut Waiters<B>) {
         let last = self.last;
         let mut settled = false;
@@ -221,8 +223,8 @@ impl<B: Backend> Shard<B> {
         }
     }
 
-    /// Links `waiter` for the instances that run now, and for the queued one if `queued`; `false` if
-    /// there is nothing to wait for.
+    /// Links `waiter` for the instances that run now, and for the queued one if `queued`; `false`
+    /// if there is nothing to wait for.
     pub(crate) fn wait_for(&mut self, waiter: Pin<&Waiter<B>>, queued: bool) -> bool {
         if !queued && !self.is_running(waiter.address) {
             return false;

@@ -2,10 +2,12 @@
 //!
 //! # Invariants
 //!
-//! - **G1** Whoever reads the runtime's address does so raised. [`Runtime::synchronize`] returns after
-//!   every raised section that began before it has ended: a DPC of ours runs on a CPU only when nothing
-//!   on that CPU is at DISPATCH or above. So what was unpublished before it may be freed after it.
-//! - **G2** A call that blocks is a *visitor*, counted from a raised section on; detach waits for it.
+//! - **G1** Whoever reads the runtime's address does so raised. [`Runtime::synchronize`] returns
+//!   after every raised section that began before it has ended: a DPC of ours runs on a CPU only
+//!   when nothing on that CPU is at DISPATCH or above. So what was unpublished before it may be
+//!   freed after it.
+//! - **G2** A call that blocks is a *visitor*, counted from a raised section on; detach waits for
+//!   it.
 //! - **G3** Once `closing` is set and a grace period has passed nothing new is accepted.
 
 use core::pin::pin;
@@ -80,7 +82,8 @@ pub(crate) struct Runtime<B: Backend> {
     pub(crate) timer_callbacks: AtomicU64,
 }
 
-// SAFETY: the per-CPU array is `PerCpu`s that all CPUs share by atomics and locks; the rest is `Sync`.
+// SAFETY: the per-CPU array is `PerCpu`s that all CPUs share by atomics and locks; the rest is
+// `Sync`.
 unsafe impl<B: Backend> Sync for Runtime<B> {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl<B: Backend> Send for Runtime<B> {}

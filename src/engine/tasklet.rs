@@ -1,25 +1,27 @@
 //! Tasklets: schedule, disable, enable, kill.
 //!
 //! `state` and `count` are Linux's, bit for bit, because drivers look at them. What Linux does by
-//! putting a tasklet back on the list again and again, while it runs elsewhere or is disabled, is done
-//! here by *parking* it: its drain takes it off the list and marks it, and whoever makes it runnable
-//! puts it back on the list of the CPU that scheduled it (rows T04, T07; H-18, D-21).
+//! putting a tasklet back on the list again and again, while it runs elsewhere or is disabled, is
+//! done here by *parking* it: its drain takes it off the list and marks it, and whoever makes it
+//! runnable puts it back on the list of the CPU that scheduled it (rows T04, T07; H-18, D-21).
 //!
 //! # Invariants
 //!
 //! - **T1** RUN has one owner: the drain that runs the tasklet. It alone calls the function, so a
 //!   tasklet never runs on two CPUs at once (H-14).
-//! - **T2** SCHED has one owner: the list link, or the parking mark, or the drain that has taken it off
-//!   the list, or a killer. It is cleared as the run begins, so that a schedule during the run counts.
-//! - **T3** A parked tasklet has SCHED set and is on no list. The mark is taken away once, by whoever
-//!   then links it. Every writer that may make it runnable (RUN cleared, count back to zero, the mark
-//!   set) looks at the other two afterwards; all of these are SeqCst, so one of them sees it.
-//! - **T4** The engine follows a tasklet's address only while SCHED or RUN is its own, or while a CPU
-//!   publishes the address in `running` or `touching`. `tasklet_kill` returns only when all of these
-//!   are over, so memory may be freed after it.
+//! - **T2** SCHED has one owner: the list link, or the parking mark, or the drain that has taken it
+//!   off the list, or a killer. It is cleared as the run begins, so that a schedule during the run
+//!   counts.
+//! - **T3** A parked tasklet has SCHED set and is on no list. The mark is taken away once, by
+//!   whoever then links it. Every writer that may make it runnable (RUN cleared, count back to
+//!   zero, the mark set) looks at the other two afterwards; all of these are SeqCst, so one of them
+//!   sees it.
+//! - **T4** The engine follows a tasklet's address only while SCHED or RUN is its own, or while a
+//!   CPU publishes the address in `running` or `touching`. `tasklet_kill` returns only when all of
+//!   these are over, so memory may be freed after it.
 //!
-//! The `link` word: bits 0..8 the kind of callback, bit 8 parked, bit 9 high priority, bits 16..32 the
-//! CPU whose list it goes to.
+//! The `link` word: bits 0..8 the kind of callback, bit 8 parked, bit 9 high priority, bits 16..32
+//! the CPU whose list it goes to.
 
 use core::pin::{Pin, pin};
 
@@ -119,8 +121,8 @@ impl<B: Backend> TaskletWaits<B> {
         killer.is_some()
     }
 
-    /// Wakes those who wait for the tasklet at `address`: they look for themselves. Who wants SCHED is
-    /// woken only if it is `free`; else a run will come, and hand it over.
+    /// Wakes those who wait for the tasklet at `address`: they look for themselves. Who wants SCHED
+    /// is woken only if it is `free`; else a run will come, and hand it over.
     pub(crate) fn wake(
         &self,
         address: usize,
@@ -129,8 +131,8 @@ impl<B: Backend> TaskletWaits<B> {
         deferred: &mut Deferred<B>,
     ) {
         let shard = self.shard(address);
-        // ORDERING: SeqCst: the caller has published the end of the run before this; a waiter counts
-        // itself before it looks whether the run has ended.
+        // ORDERING: SeqCst: the caller has published the end of the run before this; a waiter
+        // counts itself before it looks whether the run has ended.
         if shard.count.load(SeqCst) == 0 {
             return;
         }
@@ -149,8 +151,8 @@ impl<B: Backend> Runtime<B> {
         hi: bool,
         raised: Raised<B>,
     ) -> bool {
-        // ORDERING: SeqCst: a full barrier whether it wins or is refused (linux.md 1.5): the run that
-        // follows sees the caller's stores.
+        // ORDERING: SeqCst: a full barrier whether it wins or is refused (linux.md 1.5): the run
+        // that follows sees the caller's stores.
         if tasklet.state.fetch_or(SCHED, SeqCst) & SCHED != 0 {
             return false;
         }
@@ -189,16 +191,16 @@ impl<B: Backend> Runtime<B> {
         self.change_count(tasklet, 1, &Raised::new());
     }
 
-    /// Adds to the count of `tasklet`. Whoever brings it to zero makes the tasklet runnable: an enable,
-    /// or a disable that follows one enable too many.
+    /// Adds to the count of `tasklet`. Whoever brings it to zero makes the tasklet runnable: an
+    /// enable, or a disable that follows one enable too many.
     fn change_count(&self, tasklet: &tasklet_struct, change: i32, raised: &Raised<B>) {
         let per_cpu = self.per_cpu(B::cpu());
         // ORDERING: SeqCst: T4: a killer that sees the count at zero also sees this.
         per_cpu
             .touching
             .store(core::ptr::from_ref(tasklet).addr(), SeqCst);
-        // ORDERING: SeqCst: T3; and a run looks at the count after it has set RUN, as `tasklet_disable`
-        // looks at RUN after this.
+        // ORDERING: SeqCst: T3; and a run looks at the count after it has set RUN, as
+        // `tasklet_disable` looks at RUN after this.
         let before = tasklet.count.fetch_add(change, SeqCst);
         if change < 0 && before <= 0 {
             self.report_tasklet(Diagnostic::EnableUnderflow, tasklet, "tasklet_enable");

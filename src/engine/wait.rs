@@ -2,13 +2,14 @@
 //!
 //! A blocking call links a [`Waiter`] somewhere under a lock and sleeps on its event. Whoever makes
 //! the awaited thing true unlinks it under that lock, and signals it later, at DISPATCH at most:
-//! `KeSetEvent` is not legal above (N-1). From an interrupt the signal is left to this CPU's DPC, like
-//! the other calls that NT forbids there (H-9).
+//! `KeSetEvent` is not legal above (N-1). From an interrupt the signal is left to this CPU's DPC,
+//! like the other calls that NT forbids there (H-9).
 //!
 //! # Invariants
 //!
 //! - **A1** From when it is linked until its event is set a waiter is on exactly one list, and its
-//!   frame lives: its owner leaves only after the event, or after unlinking it under the list's lock.
+//!   frame lives: its owner leaves only after the event, or after unlinking it under the list's
+//!   lock.
 //! - **A2** A waiter is taken off the last list before its event is set, and not touched after.
 
 use core::cell::Cell;
@@ -34,8 +35,8 @@ pub(crate) struct Waiter<B: Backend> {
     _pinned: PhantomPinned,
 }
 
-// SAFETY: A1: after `prepare` a waiter's cells are touched only under the lock of the list that it is on,
-// and by its owner when it is on none.
+// SAFETY: A1: after `prepare` a waiter's cells are touched only under the lock of the list that it
+// is on, and by its owner when it is on none.
 unsafe impl<B: Backend> Sync for Waiter<B> {}
 // SAFETY: as above; the owner's frame outlives every use elsewhere.
 unsafe impl<B: Backend> Send for Waiter<B> {}
@@ -139,8 +140,8 @@ impl<B: Backend> Deferred<B> {
         self.woken.is_empty() && self.kicks.is_empty() && !self.timer
     }
 
-    /// Adds `queue` to the kicks. Its `kicked` flag, which the caller has just set under the queue's
-    /// lock, makes it a member of one list at most.
+    /// Adds `queue` to the kicks. Its `kicked` flag, which the caller has just set under the
+    /// queue's lock, makes it a member of one list at most.
     pub(crate) fn kick(&mut self, queue: &Queue<B>) {
         // SAFETY: Q4: a kicked queue stays until a grace period after its kick was delivered.
         self.kicks

@@ -15,7 +15,8 @@
 //!   holder of the lock that the place names, changes the word; everybody else at most writes back
 //!   the value that it read.
 //! - **W2** A work in Transit belongs to a CPU at HIGH_LEVEL, for a bounded few lines.
-//! - **W3** A disabled work (depth > 0) is not pending, except in the Transit of whoever disables it.
+//! - **W3** A disabled work (depth > 0) is not pending, except in the Transit of whoever disables
+//!   it.
 //! - **W4** All bits zero means: never initialised. `INIT` is set from `INIT_WORK` on.
 
 /// Bit 0, Linux's `WORK_STRUCT_PENDING`: queued, or its timer is armed.

@@ -1,7 +1,7 @@
 //! Queueing, cancelling and flushing a work.
 //!
-//! The calls here own no state: they move a work between the places that [`super::word`] names, each
-//! under the lock that the place names.
+//! The calls here own no state: they move a work between the places that [`super::word`] names,
+//! each under the lock that the place names.
 
 use crate::sync::Ordering::{AcqRel, Relaxed, SeqCst};
 use core::pin::pin;
@@ -32,8 +32,8 @@ pub(crate) struct Disabled {
     pub(crate) deeper: bool,
 }
 
-/// The refusal that needs no raise: a pending or disabled work is left as it is, by a write. `false` if
-/// the work can be queued or its word has just changed.
+/// The refusal that needs no raise: a pending or disabled work is left as it is, by a write.
+/// `false` if the work can be queued or its word has just changed.
 pub(crate) fn refuse(work: &work_struct) -> bool {
     let (word, state) = work.load();
     let refused = match state {
@@ -41,8 +41,9 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
         State::Uninitialised => false,
         State::Transit { .. } | State::Queue { .. } | State::Held { .. } | State::Timer => true,
     };
-    // ORDERING: a refused queueing still writes. SeqCst pairs with the full barrier that ends PENDING
-    // in `Shard::begin`, so the run that this caller relies on sees what the caller stored (R05).
+    // ORDERING: a refused queueing still writes. SeqCst pairs with the full barrier that ends
+    // PENDING in `Shard::begin`, so the run that this caller relies on sees what the caller stored
+    // (R05).
     refused
         && work
             .data
@@ -71,7 +72,8 @@ impl<B: Backend> Runtime<B> {
         queued
     }
 
-    /// Takes PENDING of an idle work to `target`; `false` if it is refused. The caller is raised: W2.
+    /// Takes PENDING of an idle work to `target`; `false` if it is refused. The caller is raised:
+    /// W2.
     pub(crate) fn claim_pending(&self, work: &work_struct, target: State) -> bool {
         loop {
             if refuse(work) {
@@ -84,7 +86,8 @@ impl<B: Backend> Runtime<B> {
                     return false;
                 }
                 State::Idle { depth: 0 } => {
-                    // ORDERING: as in `refuse`; success also publishes the caller's stores to the run.
+                    // ORDERING: as in `refuse`; success also publishes the caller's stores to the
+                    // run.
                     if work
                         .data
                         .compare_exchange(word, target.word(), SeqCst, Relaxed)
@@ -143,15 +146,16 @@ impl<B: Backend> Runtime<B> {
                 State::Timer => {
                     // Only a delayed work has this place, and its work is its first member.
                     let dwork = core::ptr::from_ref(work).cast::<delayed_work>();
-                    // SAFETY: the driver keeps a pending item, and the pointer spans the whole of it.
+                    // SAFETY: the driver keeps a pending item, and the pointer spans the whole of
+                    // it.
                     if self.disarm(unsafe { &*dwork }, word, raised) {
                         return Taken::Yes;
                     }
                     relax();
                 }
                 State::Queue { sub, colour } => {
-                    // SAFETY: Q4: the word was read in this raised section, so the sub-queue that it
-                    // names is not freed before the section ends.
+                    // SAFETY: Q4: the word was read in this raised section, so the sub-queue that
+                    // it names is not freed before the section ends.
                     let sub = unsafe { Self::sub_at(sub) };
                     if sub
                         .queue()
@@ -170,7 +174,7 @@ impl<B: Backend> Runtime<B> {
                     if let Some(claim) = claim {
                         // SAFETY: Q3: the claim counts in its queue until `complete`.
                         let queue = unsafe { &*claim.sub }.queue();
-                        queue.complete(&claim, false, raised, deferred);
+                        queue.complete(&claim, None, raised, deferred);
                         return Taken::Yes;
                     }
                 }

@@ -42,10 +42,10 @@ impl<B: Backend> Runtime<B> {
         for _ in 0..BATCH {
             let raised = Raised::new();
             let mut deferred = Deferred::new();
-            let Some(claim) = queue.claim(B::cpu(), &raised, &mut deferred) else {
+            let Some(claim) = queue.claim(worker, B::cpu(), &raised, &mut deferred) else {
                 break;
             };
-            self.execute(queue, claim, slot.as_ref(), raised, deferred);
+            self.execute((queue, worker), claim, slot.as_ref(), raised, deferred);
         }
         let raised = Raised::new();
         let mut deferred = Deferred::new();
@@ -56,7 +56,7 @@ impl<B: Backend> Runtime<B> {
     /// Runs a claim, and the twins that are held for it meanwhile. `raised` since the claim: W2.
     fn execute(
         &self,
-        serving: &Queue<B>,
+        serving: (&Queue<B>, Pin<&Worker>),
         claim: Claim<B>,
         slot: Pin<&Slot<B>>,
         raised: Raised<B>,
@@ -84,7 +84,7 @@ impl<B: Backend> Runtime<B> {
     /// Ends a run: wakes its waiters, frees its place, and starts the twin that was held, if any.
     fn end_run(
         &self,
-        serving: &Queue<B>,
+        serving: (&Queue<B>, Pin<&Worker>),
         claim: &Claim<B>,
         slot: Pin<&Slot<B>>,
     ) -> Option<(Claim<B>, *mut ())> {
@@ -99,10 +99,12 @@ impl<B: Backend> Runtime<B> {
         if next.is_some() {
             self.count_run(&raised);
         }
-        // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is there.
+        // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is
+        // there.
         let queue = unsafe { &*claim.sub }.queue();
-        let stays = core::ptr::eq(queue, serving) && next.is_none();
-        queue.complete(claim, stays, &raised, &mut deferred);
+        let (served, worker) = serving;
+        let looks = (next.is_none() && core::ptr::eq(queue, served)).then_some(worker);
+        queue.complete(claim, looks, &raised, &mut deferred);
         deferred.deliver(self, raised);
         next
     }

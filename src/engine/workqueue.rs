@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use intrusive_collections::UnsafeRef;
 
 use super::backend::{Backend, Irql};
-use super::diagnostic::{Diagnostic, report};
+use super::diagnostic::{Diagnostic, report, report_queue};
 use super::locked::Raised;
 use super::queue::Queue;
 use super::runtime::Runtime;
@@ -89,7 +89,8 @@ impl<B: Backend> Runtime<B> {
         {
             let raised = Raised::<B>::new();
             queue.state.lock(&raised).draining += 1;
-            // ORDERING: the grace period below orders it: who has not seen it has armed before that.
+            // ORDERING: the grace period below orders it: who has not seen it has armed before
+            // that.
             queue.ending.store(true, Relaxed);
         }
         loop {
@@ -112,7 +113,8 @@ impl<B: Backend> Runtime<B> {
         }
         // B2: waits for the callbacks of kicks that found nothing to do.
         self.backend.work_item_delete(queue.work_item());
-        // Q4: a callback's last kick may still be in a list; and no raised section knows it after this.
+        // Q4: a callback's last kick may still be in a list; and no raised section knows it after
+        // this.
         self.synchronize();
         let place = core::ptr::from_ref(queue).cast_mut().cast::<*mut u8>();
         // SAFETY: `create_queue` has put the pointer there.
@@ -156,8 +158,7 @@ impl<B: Backend> Runtime<B> {
     pub(crate) fn destroy_queues(&self, own: Option<&Queue<B>>) {
         while let Some(queue) = self.queue_after(None) {
             if !own.is_some_and(|own| core::ptr::eq(own, queue)) {
-                let address = core::ptr::from_ref(queue).addr();
-                report::<B>(Diagnostic::QueueAtEnd, "detach", address, 0);
+                report_queue(Diagnostic::QueueAtEnd, "detach", queue);
             }
             self.destroy_queue(queue);
         }
@@ -182,16 +183,16 @@ impl<B: Backend> Runtime<B> {
         };
         cursor.move_next();
         let next = cursor.get().map(core::ptr::from_ref);
-        // SAFETY: a queue on the list lives until `destroy_queue`, which detach alone calls by then.
+        // SAFETY: a queue on the list lives until `destroy_queue`, which detach alone calls by
+        // then.
         next.map(|queue| unsafe { &*queue })
     }
 
     /// Whether the caller may wait for `queue`: not at DISPATCH, and not from one of its works (row
     /// Q25).
     fn queue_may_wait(&self, queue: &Queue<B>, call: &'static str) -> bool {
-        let address = core::ptr::from_ref(queue).addr();
         if B::irql() > Irql::APC {
-            report::<B>(Diagnostic::WaitAtDispatch, call, address, 0);
+            report_queue(Diagnostic::WaitAtDispatch, call, queue);
             return false;
         }
         let thread = B::thread();
@@ -199,7 +200,7 @@ impl<B: Backend> Runtime<B> {
         let own = queue.state.lock(&raised).is_worker(thread);
         drop(raised);
         if own {
-            report::<B>(Diagnostic::WaitForOneself, call, address, 0);
+            report_queue(Diagnostic::WaitForOneself, call, queue);
         }
         !own
     }

@@ -14,15 +14,16 @@ pub(crate) enum Kmdf {}
 /// # Safety
 ///
 /// None.
-pub(crate) unsafe fn attach(_host: Host, _config: &Config) -> Result<(), Status> {
+pub(crate) unsafe fn attach(_host: Host, config: &Config) -> Result<(), Status> {
+    let _unused = config.reentrance;
     Err(Status::NOT_SUPPORTED)
 }
 
 /// Nothing is attached.
 pub(crate) fn detach() {}
 
-// SAFETY: without a runtime no call below is made but `raise_to_high`, `lower` and `print`, which have
-// nothing to do.
+// SAFETY: without a runtime no call below is made but `raise_to_high`, `lower` and `print`, which
+// have nothing to do.
 unsafe impl Backend for Kmdf {
     type WorkItem = core::convert::Infallible;
     type Event = ();
@@ -41,6 +42,9 @@ unsafe impl Backend for Kmdf {
         0
     }
     fn now_100ns() -> u64 {
+        0
+    }
+    fn tick_100ns() -> u64 {
         0
     }
     fn allocate(_size: usize) -> *mut u8 {

@@ -83,7 +83,9 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
         let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
         let same_host = match host {
             Host::Driver(_) => runtime.backend.owns_parent,
-            Host::Device(device) => !runtime.backend.owns_parent && runtime.backend.parent == device,
+            Host::Device(device) => {
+                !runtime.backend.owns_parent && runtime.backend.parent == device
+            }
         };
         if !same_host || runtime.reentrant != reentrant {
             return Err(Status::INVALID_DEVICE_REQUEST);
@@ -95,8 +97,8 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
     Ok(())
 }
 
-/// Detaches once; the last time everything that is pending runs, and all objects go. A work cannot be
-/// the one that ends the runtime: it would wait for itself. IRQL: = PASSIVE.
+/// Detaches once; the last time everything that is pending runs, and all objects go. A work cannot
+/// be the one that ends the runtime: it would wait for itself. IRQL: = PASSIVE.
 pub(crate) fn detach() {
     if Kmdf::irql() > Irql::APC {
         report::<Kmdf>(Diagnostic::WaitAtDispatch, "detach", 0, 0);
@@ -118,7 +120,8 @@ pub(crate) fn detach() {
 fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
     // SAFETY: no condition. The maximum is constant after boot; CPUs may be added up to it (N-23).
     let cpus = unsafe { KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) }.max(1);
-    let memory = NonNull::new(Kmdf::allocate(runtime_size(cpus))).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+    let memory =
+        NonNull::new(Kmdf::allocate(runtime_size(cpus))).ok_or(Status::INSUFFICIENT_RESOURCES)?;
     let place = memory.cast::<Runtime>();
     let backend = match create_objects(host, cpus, place.as_ptr().cast()) {
         Ok(backend) => backend,
@@ -140,7 +143,9 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
         tear_down(image);
         return Err(Status::INSUFFICIENT_RESOURCES);
     };
-    image.system_wq.store(core::ptr::from_ref(system).cast_mut(), SeqCst);
+    image
+        .system_wq
+        .store(core::ptr::from_ref(system).cast_mut(), SeqCst);
     Ok(())
 }
 
@@ -155,7 +160,12 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
         Host::Device(device) => (device, false),
     };
     let mut backend = match Cpus::allocate(cpus) {
-        Ok(dpcs) => Kmdf { parent, owns_parent, dpcs, timer: core::ptr::null_mut() },
+        Ok(dpcs) => Kmdf {
+            parent,
+            owns_parent,
+            dpcs,
+            timer: core::ptr::null_mut(),
+        },
         Err(status) => {
             if owns_parent {
                 objects::delete(parent);
@@ -177,20 +187,25 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
     }
 }
 
-/// A control device without a name of its own: KMDF gives it a generated one. It outlives the devices
-/// of the driver (O-16).
+/// A control device without a name of its own: KMDF gives it a generated one. It outlives the
+/// devices of the driver (O-16).
 fn create_control_device(driver: WDFDRIVER) -> Result<WDFDEVICE, Status> {
     // SDDL: system and administrators only. In UTF-16, as UNICODE_STRING wants it.
     static SDDL: [u16; 35] = utf16(b"D:P(A;;GA;;;SY)(A;;GA;;;BA)");
-    let length = SDDL.iter().position(|unit| *unit == 0).unwrap_or(SDDL.len()) * size_of::<u16>();
+    let length = SDDL
+        .iter()
+        .position(|unit| *unit == 0)
+        .unwrap_or(SDDL.len())
+        * size_of::<u16>();
     let sddl = UNICODE_STRING {
         Length: length as u16,
         MaximumLength: length as u16,
         Buffer: SDDL.as_ptr().cast_mut(),
     };
     // SAFETY: the driver handle is the caller's; the string lives across the call.
-    let mut init: PWDFDEVICE_INIT =
-        unsafe { call_unsafe_wdf_function_binding!(WdfControlDeviceInitAllocate, driver, &raw const sddl) };
+    let mut init: PWDFDEVICE_INIT = unsafe {
+        call_unsafe_wdf_function_binding!(WdfControlDeviceInitAllocate, driver, &raw const sddl)
+    };
     if init.is_null() {
         return Err(Status::INSUFFICIENT_RESOURCES);
     }
@@ -238,8 +253,8 @@ fn tear_down(image: &Image) {
     // G2: who came in after `close` had waited may still be inside; nobody comes in any more.
     runtime.wait_for_visitors();
     delete_objects(&runtime.backend);
-    // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to drop
-    // but the memory.
+    // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
+    // drop but the memory.
     unsafe { Kmdf::free(place.cast()) };
 }
 
@@ -251,7 +266,8 @@ fn delete_objects(backend: &Kmdf) {
     for dpc in backend.dpcs.iter().filter(|dpc| !dpc.is_null()) {
         objects::delete(dpc.cast());
     }
-    // SAFETY: at PASSIVE_LEVEL. The one machine-wide flush: an expired timer's DPC may still be queued.
+    // SAFETY: at PASSIVE_LEVEL. The one machine-wide flush: an expired timer's DPC may still be
+    // queued.
     unsafe { KeFlushQueuedDpcs() };
     backend.dpcs.free();
     if backend.owns_parent {

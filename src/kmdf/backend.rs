@@ -6,12 +6,13 @@ use core::fmt;
 use super::nt;
 use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
-    ExAllocatePool2, ExFreePoolWithTag, KeGetCurrentIrql, KeGetCurrentProcessorNumberEx, KeInitializeEvent,
-    KeLowerIrql, KeQueryUnbiasedInterruptTime, KeSetEvent, KeWaitForSingleObject, KfRaiseIrql,
+    ExAllocatePool2, ExFreePoolWithTag, KeGetCurrentIrql, KeGetCurrentProcessorNumberEx,
+    KeInitializeEvent, KeLowerIrql, KeQueryTimeIncrement, KeQueryUnbiasedInterruptTime, KeSetEvent,
+    KeWaitForSingleObject, KfRaiseIrql,
 };
 use super::wdk_sys::{
-    _EVENT_TYPE, _KWAIT_REASON, _MODE, HIGH_LEVEL, KEVENT, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM,
-    call_unsafe_wdf_function_binding,
+    _EVENT_TYPE, _KWAIT_REASON, _MODE, HIGH_LEVEL, KEVENT, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER,
+    WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
 use crate::engine::backend::{Backend, Irql, Status};
 
@@ -33,8 +34,8 @@ pub(crate) struct Kmdf {
 // SAFETY: WDF handles may be used on any thread; they are written before the runtime is shared.
 unsafe impl Sync for Kmdf {}
 
-// SAFETY: raising the IRQL pins the thread to its CPU, KEVENT is a notification event, and pool memory
-// is zeroed and 16-byte aligned (N-31).
+// SAFETY: raising the IRQL pins the thread to its CPU, KEVENT is a notification event, and pool
+// memory is zeroed and 16-byte aligned (N-31).
 unsafe impl Backend for Kmdf {
     type WorkItem = WDFWORKITEM;
     type Event = KEVENT;
@@ -47,7 +48,8 @@ unsafe impl Backend for Kmdf {
 
     #[inline]
     fn lower(to: Irql) {
-        // SAFETY: the engine lowers only to a level that it raised from, or to one in between (N-8).
+        // SAFETY: the engine lowers only to a level that it raised from, or to one in between
+        // (N-8).
         unsafe { KeLowerIrql(to.0) };
     }
 
@@ -72,6 +74,11 @@ unsafe impl Backend for Kmdf {
         unsafe { KeQueryUnbiasedInterruptTime() }
     }
 
+    fn tick_100ns() -> u64 {
+        // SAFETY: no condition.
+        u64::from(unsafe { KeQueryTimeIncrement() })
+    }
+
     fn allocate(size: usize) -> *mut u8 {
         // SAFETY: the engine allocates at DISPATCH at most (N-31).
         unsafe { ExAllocatePool2(POOL_FLAG_NON_PAGED, size as _, TAG) }.cast()
@@ -93,8 +100,8 @@ unsafe impl Backend for Kmdf {
     }
 
     unsafe fn event_wait(event: *mut KEVENT) {
-        // SAFETY: initialised; the engine has checked that the IRQL allows waiting (N-2). KernelMode,
-        // since the event lies on the kernel stack.
+        // SAFETY: initialised; the engine has checked that the IRQL allows waiting (N-2).
+        // KernelMode, since the event lies on the kernel stack.
         let _status = unsafe {
             KeWaitForSingleObject(
                 event.cast(),
@@ -108,16 +115,17 @@ unsafe impl Backend for Kmdf {
 
     fn dpc_enqueue(&self, cpu: u32) {
         let dpc = self.dpcs.get(cpu);
-        // SAFETY: the DPC lives until detach deletes it, after a grace period (G1). FALSE means that
-        // it is queued already, which is as good.
+        // SAFETY: the DPC lives until detach deletes it, after a grace period (G1). FALSE means
+        // that it is queued already, which is as good.
         let _queued = unsafe { call_unsafe_wdf_function_binding!(WdfDpcEnqueue, dpc) };
     }
 
     fn timer_start(&self, due_100ns: u64) {
         let due = nt::relative_100ns(due_100ns);
-        // SAFETY: the timer lives until detach deletes it. Nobody stops it before, so the start is not
-        // dropped (T-14).
-        let _was_armed = unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, self.timer, due) };
+        // SAFETY: the timer lives until detach deletes it. Nobody stops it before, so the start is
+        // not dropped (T-14).
+        let _was_armed =
+            unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, self.timer, due) };
     }
 
     fn work_item_create(&self, context: *mut ()) -> Result<WDFWORKITEM, Status> {

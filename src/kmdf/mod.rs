@@ -3,8 +3,8 @@
 //! # Layer
 //!
 //! The only folder that names `wdk_sys`. It is written against that crate's *names*, and three
-//! providers have them: `wdk-sys` in a driver, `kmdf-mock` on a host, and a stand-in that type-checks
-//! this code against the genuine macro. What runs on the simulator is what ships.
+//! providers have them: `wdk-sys` in a driver, `kmdf-mock` on a host, and a stand-in that
+//! type-checks this code against the genuine macro. What runs on the simulator is what ships.
 //!
 //! | file | what |
 //! |---|---|
@@ -16,36 +16,28 @@
 //!
 //! Built without a provider the crate still compiles: attach fails with `STATUS_NOT_SUPPORTED`.
 
+#[cfg(all(not(feature = "mock"), feature = "kmdf", any(windows, wdk_standin)))]
+use ::wdk_sys;
 #[cfg(feature = "mock")]
 use kmdf_mock as wdk_sys;
-#[cfg(all(not(feature = "mock"), feature = "kmdf", any(windows, wdk_standin)))]
-use wdk_sys;
 
-macro_rules! with_provider {
-    ($($item:item)*) => { $(
-        #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
-        $item
-    )* };
-}
-macro_rules! without_provider {
-    ($($item:item)*) => { $(
-        #[cfg(not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))))]
-        $item
-    )* };
-}
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+mod attach;
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+mod backend;
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+mod nt;
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+mod objects;
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+pub(crate) use self::attach::{attach, detach};
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+pub(crate) use self::backend::Kmdf;
 
-with_provider! {
-    mod attach;
-    mod backend;
-    mod nt;
-    mod objects;
-    pub(crate) use self::attach::{attach, detach};
-    pub(crate) use self::backend::Kmdf;
-}
-without_provider! {
-    mod absent;
-    pub(crate) use self::absent::{Kmdf, attach, detach};
-}
+#[cfg(not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))))]
+mod absent;
+#[cfg(not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))))]
+pub(crate) use self::absent::{Kmdf, attach, detach};
 
 #[cfg_attr(
     not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))),
@@ -66,12 +58,12 @@ pub(crate) type Raised = crate::engine::locked::Raised<Kmdf>;
 /// Where the runtime's WDF objects live, which decides how long they may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// On a control device that bottomhalf makes on this WDFDRIVER and shares between all attaches of
-    /// the image; it goes with the last detach. The choice for drivers with several devices: no
+    /// On a control device that bottomhalf makes on this WDFDRIVER and shares between all attaches
+    /// of the image; it goes with the last detach. The choice for drivers with several devices: no
     /// device's removal takes the runtime from the others.
     Driver(*mut c_void),
-    /// On this WDFDEVICE. For images that cannot own a control device. A second attach must name the
-    /// same device.
+    /// On this WDFDEVICE. For images that cannot own a control device. A second attach must name
+    /// the same device.
     Device(*mut c_void),
 }
 
@@ -79,8 +71,9 @@ pub enum Host {
 /// rely on [`Self::NonReentrant`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkReentrance {
-    /// A work that is queued again while it runs may run in parallel with itself, up to `max_active`:
-    /// Linux's rule before 3.7, and that of a raw WDFWORKITEM. Ordered queues never overlap.
+    /// A work that is queued again while it runs may run in parallel with itself, up to
+    /// `max_active`: Linux's rule before 3.7, and that of a raw WDFWORKITEM. Ordered queues never
+    /// overlap.
     SelfReentrant,
     /// Never two instances of the same work and function at once, on any queue: Linux since 3.7.
     NonReentrant,

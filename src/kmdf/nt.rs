@@ -1,4 +1,5 @@
-//! What `wdk-sys` lacks: functions that are inline or macros in the headers, and so are not generated.
+//! What `wdk-sys` lacks: functions that are inline or macros in the headers, and so are not
+//! generated.
 //!
 //! | here | in the headers | fact |
 //! |---|---|---|
@@ -7,7 +8,8 @@
 //! | [`attributes`] | `WDF_OBJECT_ATTRIBUTES_INIT` | N-38, S-12 |
 
 use super::wdk_sys::{
-    _WDF_EXECUTION_LEVEL, _WDF_SYNCHRONIZATION_SCOPE, LONGLONG, ULONG, WDF_OBJECT_ATTRIBUTES, WDFOBJECT,
+    _WDF_EXECUTION_LEVEL, _WDF_SYNCHRONIZATION_SCOPE, LONGLONG, ULONG, WDF_OBJECT_ATTRIBUTES,
+    WDFOBJECT,
 };
 
 #[cfg(feature = "mock")]
@@ -20,7 +22,8 @@ unsafe extern "C" {
     pub(super) fn KeGetCurrentThread() -> super::wdk_sys::PKTHREAD;
 }
 
-/// A relative due time: negative, in 100 ns, and never zero, which would be an absolute time (T-15).
+/// A relative due time: negative, in 100 ns, and never zero, which would be an absolute time
+/// (T-15).
 pub(super) fn relative_100ns(due_100ns: u64) -> LONGLONG {
     -LONGLONG::try_from(due_100ns.max(1)).unwrap_or(LONGLONG::MAX)
 }
@@ -30,13 +33,13 @@ pub(super) const fn size_of_ulong<T>() -> ULONG {
     size_of::<T>() as ULONG
 }
 
-/// Attributes as `WDF_OBJECT_ATTRIBUTES_INIT` makes them, with a parent. Zeroed ones are refused (S-12).
+/// Attributes as `WDF_OBJECT_ATTRIBUTES_INIT` makes them, with a parent. Zeroed ones are refused
+/// (S-12).
 pub(super) fn attributes(parent: WDFOBJECT) -> WDF_OBJECT_ATTRIBUTES {
     WDF_OBJECT_ATTRIBUTES {
         Size: size_of_ulong::<WDF_OBJECT_ATTRIBUTES>(),
         ExecutionLevel: _WDF_EXECUTION_LEVEL::WdfExecutionLevelInheritFromParent,
-        SynchronizationScope:
-            _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeInheritFromParent,
+        SynchronizationScope: _WDF_SYNCHRONIZATION_SCOPE::WdfSynchronizationScopeInheritFromParent,
         ParentObject: parent,
         ..WDF_OBJECT_ATTRIBUTES::default()
     }

@@ -1,16 +1,18 @@
-//! Making the WDF objects. AutomaticSerialization is FALSE in every one of them (S-1, S-15): the engine
-//! serialises, so nothing depends on the execution level or the scope of the driver's devices.
+//! Making the WDF objects. AutomaticSerialization is FALSE in every one of them (S-1, S-15): the
+//! engine serialises, so nothing depends on the execution level or the scope of the driver's
+//! devices.
 
 use core::ptr::NonNull;
 
 use super::nt::{attributes, size_of_ulong};
 use super::wdk_sys::ntddk::{
-    KeGetProcessorNumberFromIndex, KeSetImportanceDpc, KeSetTargetProcessorDpcEx,
+    KeGetProcessorNumberFromIndex, KeQueryActiveProcessorCountEx, KeSetImportanceDpc,
+    KeSetTargetProcessorDpcEx,
 };
 use super::wdk_sys::{
-    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, BOOLEAN, PROCESSOR_NUMBER, SIZE_T, WDF_DPC_CONFIG,
-    WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC, WDFOBJECT, WDFTIMER,
-    WDFWORKITEM, call_unsafe_wdf_function_binding,
+    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, ALL_PROCESSOR_GROUPS, BOOLEAN, PROCESSOR_NUMBER,
+    WDF_DPC_CONFIG, WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC,
+    WDFOBJECT, WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
 use super::{Kmdf, Runtime, image};
 use crate::engine::backend::{Backend, Status};
@@ -35,14 +37,18 @@ unsafe impl Sync for ContextType {}
 static CONTEXT_TYPE: ContextType = ContextType(WDF_OBJECT_CONTEXT_TYPE_INFO {
     Size: size_of_ulong::<WDF_OBJECT_CONTEXT_TYPE_INFO>(),
     ContextName: c"bottomhalf".as_ptr().cast_mut().cast(),
-    ContextSize: size_of::<Context>() as SIZE_T,
+    ContextSize: size_of::<Context>(),
     UniqueType: &raw const CONTEXT_TYPE.0,
     EvtDriverGetUniqueContextType: None,
 });
 
 /// Turns an NTSTATUS into a result.
 pub(super) fn check(status: i32) -> Result<(), Status> {
-    if status >= 0 { Ok(()) } else { Err(Status(status)) }
+    if status >= 0 {
+        Ok(())
+    } else {
+        Err(Status(status))
+    }
 }
 
 /// The context of an object that was made here.
@@ -53,9 +59,14 @@ pub(super) fn check(status: i32) -> Result<(), Status> {
 unsafe fn context<'a>(object: WDFOBJECT) -> &'a mut Context {
     // SAFETY: by the caller's word the handle is valid.
     let context = unsafe {
-        call_unsafe_wdf_function_binding!(WdfObjectGetTypedContextWorker, object, &raw const CONTEXT_TYPE.0)
+        call_unsafe_wdf_function_binding!(
+            WdfObjectGetTypedContextWorker,
+            object,
+            &raw const CONTEXT_TYPE.0
+        )
     };
-    // SAFETY: created with this context type, zero-filled, 16-byte aligned, and as alive as the object.
+    // SAFETY: created with this context type, zero-filled, 16-byte aligned, and as alive as the
+    // object.
     unsafe { &mut *context.cast::<Context>() }
 }
 
@@ -98,11 +109,17 @@ impl<T: Copy> Cpus<T> {
     }
 }
 
-/// Makes the DPC of every CPU under `parent`, for the runtime at `owner`. On failure the DPCs that were
-/// made are in `dpcs`, the others are null.
-pub(super) fn create_dpcs(dpcs: &mut Cpus<WDFDPC>, parent: WDFOBJECT, owner: *const ()) -> Result<(), Status> {
+/// Makes the DPC of every CPU under `parent`, for the runtime at `owner`. On failure the DPCs that
+/// were made are in `dpcs`, the others are null.
+pub(super) fn create_dpcs(
+    dpcs: &mut Cpus<WDFDPC>,
+    parent: WDFOBJECT,
+    owner: *const (),
+) -> Result<(), Status> {
     for cpu in 0..dpcs.count {
-        dpcs.set(cpu, create_dpc(parent, owner, cpu)?);
+        let dpc = create_dpc(parent, owner, cpu)?;
+        dpcs.set(cpu, dpc);
+        target(dpc, cpu)?;
     }
     Ok(())
 }
@@ -117,15 +134,17 @@ fn create_dpc(parent: WDFOBJECT, owner: *const (), cpu: u32) -> Result<WDFDPC, S
     attributes.ContextTypeInfo = &raw const CONTEXT_TYPE.0;
     let mut dpc: WDFDPC = core::ptr::null_mut();
     // SAFETY: the structures are complete and live across the call; we are at PASSIVE_LEVEL.
-    check(unsafe { call_unsafe_wdf_function_binding!(WdfDpcCreate, &mut config, &mut attributes, &mut dpc) })?;
+    check(unsafe {
+        call_unsafe_wdf_function_binding!(WdfDpcCreate, &mut config, &mut attributes, &mut dpc)
+    })?;
     // SAFETY: just made.
     *unsafe { context(dpc.cast()) } = Context { owner, cpu };
-    target(dpc, cpu)?;
     Ok(dpc)
 }
 
-/// Ties a DPC to a CPU. MediumHigh, since Medium to another CPU waits for a tick (D-23); both are set
-/// before the first insert, after which they would not count (D-24).
+/// Ties a DPC to a CPU. MediumHigh, since Medium to another CPU waits for a tick (D-23); both are
+/// set before the first insert, after which they would not count (D-24). A CPU that is not active
+/// yet may refuse: nothing is queued for it before it is.
 fn target(dpc: WDFDPC, cpu: u32) -> Result<(), Status> {
     let mut number = PROCESSOR_NUMBER::default();
     // SAFETY: an index below the maximum count, and a place for the answer.
@@ -133,7 +152,12 @@ fn target(dpc: WDFDPC, cpu: u32) -> Result<(), Status> {
     // SAFETY: a valid handle; the KDPC lives as long as the object (D-24).
     let kdpc = unsafe { call_unsafe_wdf_function_binding!(WdfDpcWdmGetDpc, dpc) };
     // SAFETY: the KDPC is not queued yet.
-    check(unsafe { KeSetTargetProcessorDpcEx(kdpc, &mut number) })?;
+    let targeted = check(unsafe { KeSetTargetProcessorDpcEx(kdpc, &mut number) });
+    // SAFETY: no condition.
+    let active = unsafe { KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) };
+    if cpu < active {
+        targeted?;
+    }
     // SAFETY: as above.
     unsafe { KeSetImportanceDpc(kdpc, _KDPC_IMPORTANCE::MediumHighImportance) };
     Ok(())
@@ -173,7 +197,12 @@ pub(super) fn create_work_item(parent: WDFOBJECT, owner: *mut ()) -> Result<WDFW
     let mut item: WDFWORKITEM = core::ptr::null_mut();
     // SAFETY: as in `create_dpc`.
     check(unsafe {
-        call_unsafe_wdf_function_binding!(WdfWorkItemCreate, &mut config, &mut attributes, &mut item)
+        call_unsafe_wdf_function_binding!(
+            WdfWorkItemCreate,
+            &mut config,
+            &mut attributes,
+            &mut item
+        )
     })?;
     // SAFETY: just made.
     *unsafe { context(item.cast()) } = Context { owner, cpu: 0 };
@@ -189,7 +218,8 @@ pub(super) fn delete(object: WDFOBJECT) {
 unsafe extern "C" fn evt_dpc(dpc: WDFDPC) {
     // SAFETY: called for an object of ours that is alive during its callback.
     let context = unsafe { context(dpc.cast()) };
-    // SAFETY: B2: detach deletes the DPC, and so waits for this callback, before it frees the runtime.
+    // SAFETY: B2: detach deletes the DPC, and so waits for this callback, before it frees the
+    // runtime.
     let runtime = unsafe { &*context.owner.cast::<Runtime>() };
     runtime.dpc_callback(context.cpu);
 }
@@ -206,8 +236,8 @@ unsafe extern "C" fn evt_work_item(item: WDFWORKITEM) {
     // SAFETY: as in `evt_dpc`; the W-26 handle and its context last for the whole callback.
     let context = unsafe { context(item.cast()) };
     let queue = context.owner;
-    // SAFETY: every queue is destroyed, and its work item deleted, before the runtime is unpublished:
-    // while this callback runs the runtime stays.
+    // SAFETY: every queue is destroyed, and its work item deleted, before the runtime is
+    // unpublished: while this callback runs the runtime stays.
     let runtime = unsafe { &*image().runtime.load(crate::sync::Ordering::SeqCst) };
     // SAFETY: the context is the queue that the work item was made for.
     unsafe { runtime.work_item_callback(queue) };

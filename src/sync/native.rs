@@ -43,8 +43,8 @@ impl SpinLock {
     /// Gives the lock back. Only its holder calls this.
     #[inline]
     pub(crate) fn unlock(&self) {
-        // SAFETY: the caller is the holder whose guard `lock` has forgotten, so the lock is held and
-        // nobody else unlocks it.
+        // SAFETY: the caller is the holder whose guard `lock` has forgotten, so the lock is held
+        // and nobody else unlocks it.
         unsafe { self.0.force_unlock() }
     }
 }

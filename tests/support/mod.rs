@@ -35,6 +35,8 @@ pub struct Rig {
     pub reentrance: WorkReentrance,
     /// Diagnostic codes that the scenario expects.
     expected: Mutex<Vec<&'static str>>,
+    /// Diagnostic codes that may come or not.
+    allowed: Mutex<Vec<&'static str>>,
 }
 
 /// Runs `scenario` with both rules for works, for [`SEEDS`] seeds each.
@@ -46,11 +48,11 @@ pub fn rows(scenario: fn(&Rig)) {
 
 /// Runs `scenario` with one rule, for `seeds` seeds.
 pub fn rows_with(reentrance: WorkReentrance, seeds: u64, scenario: fn(&Rig)) {
-    rows_on(machine, reentrance, seeds, scenario);
+    rows_with_on(machine, reentrance, seeds, scenario);
 }
 
 /// As [`rows_with`], on a machine of the scenario's own.
-pub fn rows_on(
+pub fn rows_with_on(
     machine: fn(u64) -> Sim,
     reentrance: WorkReentrance,
     seeds: u64,
@@ -86,12 +88,18 @@ impl Rig {
             attachment: Mutex::new(Some(attachment)),
             reentrance,
             expected: Mutex::new(Vec::new()),
+            allowed: Mutex::default(),
         }
     }
 
     /// The diagnostics with these codes are part of the scenario.
     pub fn expect(&self, codes: &[&'static str]) {
         self.expected.lock().unwrap().extend(codes);
+    }
+
+    /// The diagnostics with these codes may come.
+    pub fn allow(&self, codes: &[&'static str]) {
+        self.allowed.lock().unwrap().extend(codes);
     }
 
     /// Detaches, and returns when that is over.
@@ -112,9 +120,10 @@ impl Rig {
         self.driver.unload();
         let expected = self.expected.lock().unwrap();
         let found = reports();
+        let allowed = self.allowed.lock().unwrap();
         for code in &found {
             sim_assert!(
-                expected.contains(&code.as_str()),
+                expected.contains(&code.as_str()) || allowed.contains(&code.as_str()),
                 "unexpected diagnostic {code}: {found:?}"
             );
         }
@@ -452,5 +461,49 @@ impl Trace {
     }
     pub fn get(&self) -> String {
         self.0.lock().unwrap().clone()
+    }
+}
+
+/// Runs `scenario` with both rules for works on the machines that `machine` makes.
+pub fn rows_on(machine: fn(u64) -> Sim, seeds: u64, scenario: fn(&Rig)) {
+    for reentrance in [SelfReentrant, NonReentrant] {
+        rows_with_on(machine, reentrance, seeds, scenario);
+    }
+}
+
+/// Waits until nothing can go on without time passing, and fails the world unless `thread` still waits.
+#[track_caller]
+pub fn still_waits(thread: &world::Thread) {
+    world::settle();
+    sim_assert!(!thread.is_finished(), "the call returned too early");
+}
+
+/// The machine of the rows, with timers that expire on the very tick: for rows that name the jiffy.
+pub fn punctual(seed: u64) -> Sim {
+    machine(seed).timers_on_time()
+}
+
+/// A machine with NT's default tick of 15.625 ms, almost four jiffies.
+pub fn coarse(seed: u64) -> Sim {
+    machine(seed).tick_100ns(156_250)
+}
+
+/// Sleeps for so many jiffies.
+pub fn sleep_jiffies(count: u64) {
+    world::sleep_100ns(count * 10_000_000 / HZ);
+}
+
+impl Work {
+    /// `timer.expires`.
+    pub fn expires(self) -> u64 {
+        // SAFETY: the item is alive.
+        unsafe { (*self.0).item.expires() }
+    }
+}
+
+impl Seen {
+    /// Runs that have ended.
+    pub fn ended(&self) -> u32 {
+        self.runs() - self.inside()
     }
 }

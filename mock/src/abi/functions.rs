@@ -102,7 +102,7 @@ pub type PFN_WDFOBJECTREFERENCEACTUAL = ::core::option::Option<
         Handle: WDFOBJECT,
         Tag: PVOID,
         Line: LONG,
-        File: PCHAR,
+        File: PCCH,
     ),
 >;
 pub type PFN_WDFOBJECTDEREFERENCEACTUAL = ::core::option::Option<
@@ -111,7 +111,7 @@ pub type PFN_WDFOBJECTDEREFERENCEACTUAL = ::core::option::Option<
         Handle: WDFOBJECT,
         Tag: PVOID,
         Line: LONG,
-        File: PCHAR,
+        File: PCCH,
     ),
 >;
 pub type PFN_WDFOBJECTCREATE = ::core::option::Option<

@@ -1,6 +1,24 @@
 //! Types: the NT and WDF structures, enumerations and handles.
+//!
+//! bindgen gives every complete type a `Default` (derived, or all bytes zero), and opaque types only
+//! `Debug`; so does this file. What the headers leave to the kernel alone is `pub(crate)` here: bindgen
+//! nests it in anonymous unions, so a driver that names such a field, or asks for its `Debug`,
+//! compiles nowhere.
 
 use core::ffi::c_void;
+
+/// bindgen's `Default` for a type it cannot derive it for: all bytes zero.
+macro_rules! zeroed_default {
+    ($($name:ident)*) => {$(
+        impl Default for $name {
+            fn default() -> Self {
+                // SAFETY: integers, raw pointers and `Option`s of function pointers, of which the
+                // types of this file consist, are valid when all their bytes are zero.
+                unsafe { ::core::mem::zeroed() }
+            }
+        }
+    )*};
+}
 
 pub type BOOLEAN = u8;
 pub type CCHAR = i8;
@@ -9,6 +27,7 @@ pub type UCHAR = u8;
 pub type USHORT = u16;
 pub type WCHAR = u16;
 pub type SHORT = i16;
+pub type CSHORT = i16;
 pub type LONG = i32;
 pub type ULONG = u32;
 pub type LONGLONG = i64;
@@ -17,13 +36,18 @@ pub type ULONG64 = u64;
 pub type PULONG64 = *mut ULONG64;
 pub type SIZE_T = u64;
 pub type ULONG_PTR = u64;
+pub type LONG_PTR = i64;
+pub type LOGICAL = ULONG;
 pub type KAFFINITY = ULONG_PTR;
 pub type NTSTATUS = LONG;
 pub type PVOID = *mut c_void;
 pub type HANDLE = *mut c_void;
 pub type PHANDLE = *mut HANDLE;
 pub type PCHAR = *mut CHAR;
+pub type PCCH = *const CHAR;
+pub type LPCSTR = *const CHAR;
 pub type PWSTR = *mut WCHAR;
+pub type PCWSTR = *const WCHAR;
 pub type KIRQL = UCHAR;
 pub type PKIRQL = *mut KIRQL;
 pub type KPROCESSOR_MODE = CCHAR;
@@ -34,8 +58,22 @@ pub type POOL_FLAGS = ULONG64;
 pub type ACCESS_MASK = ULONG;
 
 #[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct _LARGE_INTEGER__bindgen_ty_1 {
+    pub LowPart: ULONG,
+    pub HighPart: LONG,
+}
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct _LARGE_INTEGER__bindgen_ty_2 {
+    pub LowPart: ULONG,
+    pub HighPart: LONG,
+}
+#[repr(C)]
 #[derive(Copy, Clone)]
 pub union _LARGE_INTEGER {
+    pub __bindgen_anon_1: _LARGE_INTEGER__bindgen_ty_1,
+    pub u: _LARGE_INTEGER__bindgen_ty_2,
     pub QuadPart: LONGLONG,
 }
 pub type LARGE_INTEGER = _LARGE_INTEGER;
@@ -62,34 +100,36 @@ pub type LIST_ENTRY = _LIST_ENTRY;
 
 /// Opaque to drivers: 24 bytes, 8-aligned.
 #[repr(C)]
-#[derive(Debug, Copy, Clone, Default)]
+#[derive(Copy, Clone)]
 pub struct _DISPATCHER_HEADER {
-    pub Lock: LONG,
-    pub SignalState: LONG,
-    pub WaitListHead: [ULONG64; 2],
+    pub(crate) Lock: LONG,
+    pub(crate) SignalState: LONG,
+    pub(crate) WaitListHead: LIST_ENTRY,
 }
+pub type DISPATCHER_HEADER = _DISPATCHER_HEADER;
 #[repr(C)]
-#[derive(Debug, Copy, Clone, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct _KEVENT {
-    pub Header: _DISPATCHER_HEADER,
+    pub Header: DISPATCHER_HEADER,
 }
 pub type KEVENT = _KEVENT;
 pub type PKEVENT = *mut KEVENT;
 pub type PRKEVENT = *mut KEVENT;
 
+/// Opaque to drivers: 64 bytes, 8-aligned.
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Copy, Clone)]
 pub struct _KDPC {
-    pub Type: UCHAR,
-    pub Importance: UCHAR,
-    pub Number: USHORT,
-    pub DpcListEntry: ULONG64,
-    pub ProcessorHistory: KAFFINITY,
-    pub DeferredRoutine: PKDEFERRED_ROUTINE,
-    pub DeferredContext: PVOID,
-    pub SystemArgument1: PVOID,
-    pub SystemArgument2: PVOID,
-    pub DpcData: PVOID,
+    pub(crate) Type: UCHAR,
+    pub(crate) Importance: UCHAR,
+    pub(crate) Number: USHORT,
+    pub(crate) DpcListEntry: ULONG64,
+    pub(crate) ProcessorHistory: KAFFINITY,
+    pub(crate) DeferredRoutine: PKDEFERRED_ROUTINE,
+    pub(crate) DeferredContext: PVOID,
+    pub(crate) SystemArgument1: PVOID,
+    pub(crate) SystemArgument2: PVOID,
+    pub(crate) DpcData: PVOID,
 }
 pub type KDPC = _KDPC;
 pub type PKDPC = *mut KDPC;
@@ -138,45 +178,104 @@ pub type CLIENT_ID = _CLIENT_ID;
 pub type PCLIENT_ID = *mut CLIENT_ID;
 
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct _KTHREAD {
     _unused: [u8; 0],
 }
 pub type PKTHREAD = *mut _KTHREAD;
-pub type PETHREAD = *mut _KTHREAD;
-pub type POBJECT_TYPE = *mut c_void;
-
+pub type PRKTHREAD = *mut _KTHREAD;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
+pub struct _ETHREAD {
+    _unused: [u8; 0],
+}
+pub type PETHREAD = *mut _ETHREAD;
+#[repr(C)]
+#[derive(Debug)]
+pub struct _OBJECT_TYPE {
+    _unused: [u8; 0],
+}
+pub type POBJECT_TYPE = *mut _OBJECT_TYPE;
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct _OBJECT_HANDLE_INFORMATION {
+    pub HandleAttributes: ULONG,
+    pub GrantedAccess: ACCESS_MASK,
+}
+pub type OBJECT_HANDLE_INFORMATION = _OBJECT_HANDLE_INFORMATION;
+pub type POBJECT_HANDLE_INFORMATION = *mut OBJECT_HANDLE_INFORMATION;
+
+/// Complete in the headers; no driver of this project looks inside.
+#[repr(C)]
+#[derive(Debug)]
 pub struct _DEVICE_OBJECT {
     _unused: [u8; 0],
 }
 pub type PDEVICE_OBJECT = *mut _DEVICE_OBJECT;
+/// Complete in the headers; no driver of this project looks inside.
+#[repr(C)]
+#[derive(Debug)]
+pub struct _DRIVER_EXTENSION {
+    _unused: [u8; 0],
+}
+pub type PDRIVER_EXTENSION = *mut _DRIVER_EXTENSION;
+/// Complete in the headers; no driver of this project looks inside.
+#[repr(C)]
+#[derive(Debug)]
+pub struct _FAST_IO_DISPATCH {
+    _unused: [u8; 0],
+}
+/// Complete in the headers; no driver of this project looks inside.
+#[repr(C)]
+#[derive(Debug)]
+pub struct _IRP {
+    _unused: [u8; 0],
+}
 
-pub type PDRIVER_UNLOAD =
-    ::core::option::Option<unsafe extern "C" fn(DriverObject: PDRIVER_OBJECT)>;
+pub type DRIVER_INITIALIZE = ::core::option::Option<
+    unsafe extern "C" fn(
+        DriverObject: *mut _DRIVER_OBJECT,
+        RegistryPath: PUNICODE_STRING,
+    ) -> NTSTATUS,
+>;
+pub type PDRIVER_INITIALIZE = DRIVER_INITIALIZE;
+pub type DRIVER_STARTIO =
+    ::core::option::Option<unsafe extern "C" fn(DeviceObject: *mut _DEVICE_OBJECT, Irp: *mut _IRP)>;
+pub type PDRIVER_STARTIO = DRIVER_STARTIO;
+pub type DRIVER_UNLOAD =
+    ::core::option::Option<unsafe extern "C" fn(DriverObject: *mut _DRIVER_OBJECT)>;
+pub type PDRIVER_UNLOAD = DRIVER_UNLOAD;
+pub type DRIVER_DISPATCH = ::core::option::Option<
+    unsafe extern "C" fn(DeviceObject: *mut _DEVICE_OBJECT, Irp: *mut _IRP) -> NTSTATUS,
+>;
+pub type PDRIVER_DISPATCH = DRIVER_DISPATCH;
 
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct _DRIVER_OBJECT {
-    pub Type: SHORT,
-    pub Size: SHORT,
+    pub Type: CSHORT,
+    pub Size: CSHORT,
     pub DeviceObject: PDEVICE_OBJECT,
     pub Flags: ULONG,
     pub DriverStart: PVOID,
     pub DriverSize: ULONG,
     pub DriverSection: PVOID,
-    pub DriverExtension: PVOID,
+    pub DriverExtension: PDRIVER_EXTENSION,
     pub DriverName: UNICODE_STRING,
     pub HardwareDatabase: PUNICODE_STRING,
-    pub FastIoDispatch: PVOID,
-    pub DriverInit: PVOID,
-    pub DriverStartIo: PVOID,
+    pub FastIoDispatch: *mut _FAST_IO_DISPATCH,
+    pub DriverInit: PDRIVER_INITIALIZE,
+    pub DriverStartIo: PDRIVER_STARTIO,
     pub DriverUnload: PDRIVER_UNLOAD,
-    pub MajorFunction: [PVOID; 28],
+    pub MajorFunction: [PDRIVER_DISPATCH; 28usize],
 }
 pub type DRIVER_OBJECT = _DRIVER_OBJECT;
 pub type PDRIVER_OBJECT = *mut DRIVER_OBJECT;
+
+zeroed_default! {
+    _LARGE_INTEGER _UNICODE_STRING _LIST_ENTRY _DISPATCHER_HEADER _KDPC _OBJECT_ATTRIBUTES
+    _CLIENT_ID _DRIVER_OBJECT
+}
 
 pub mod _EVENT_TYPE {
     pub type Type = i32;
@@ -187,13 +286,17 @@ pub use self::_EVENT_TYPE::Type as EVENT_TYPE;
 pub mod _KWAIT_REASON {
     pub type Type = i32;
     pub const Executive: Type = 0;
+    pub const DelayExecution: Type = 4;
+    pub const UserRequest: Type = 6;
 }
 pub use self::_KWAIT_REASON::Type as KWAIT_REASON;
 pub mod _MODE {
     pub type Type = i32;
     pub const KernelMode: Type = 0;
     pub const UserMode: Type = 1;
+    pub const MaximumMode: Type = 2;
 }
+pub use self::_MODE::Type as MODE;
 pub mod _KDPC_IMPORTANCE {
     pub type Type = i32;
     pub const LowImportance: Type = 0;
@@ -203,7 +306,7 @@ pub mod _KDPC_IMPORTANCE {
 }
 pub use self::_KDPC_IMPORTANCE::Type as KDPC_IMPORTANCE;
 
-pub type PKDEFERRED_ROUTINE = ::core::option::Option<
+pub type KDEFERRED_ROUTINE = ::core::option::Option<
     unsafe extern "C" fn(
         Dpc: *mut _KDPC,
         DeferredContext: PVOID,
@@ -211,40 +314,42 @@ pub type PKDEFERRED_ROUTINE = ::core::option::Option<
         SystemArgument2: PVOID,
     ),
 >;
-pub type PKSTART_ROUTINE = ::core::option::Option<unsafe extern "C" fn(StartContext: PVOID)>;
+pub type PKDEFERRED_ROUTINE = KDEFERRED_ROUTINE;
+pub type KSTART_ROUTINE = ::core::option::Option<unsafe extern "C" fn(StartContext: PVOID)>;
+pub type PKSTART_ROUTINE = KSTART_ROUTINE;
 
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct WDFDPC__ {
     pub unused: i32,
 }
 pub type WDFDPC = *mut WDFDPC__;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct WDFWORKITEM__ {
     pub unused: i32,
 }
 pub type WDFWORKITEM = *mut WDFWORKITEM__;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct WDFTIMER__ {
     pub unused: i32,
 }
 pub type WDFTIMER = *mut WDFTIMER__;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct WDFDRIVER__ {
     pub unused: i32,
 }
 pub type WDFDRIVER = *mut WDFDRIVER__;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct WDFDEVICE__ {
     pub unused: i32,
 }
 pub type WDFDEVICE = *mut WDFDEVICE__;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug)]
 pub struct WDFDEVICE_INIT {
     _unused: [u8; 0],
 }
@@ -285,12 +390,18 @@ pub mod _WDF_DRIVER_INIT_FLAGS {
     pub type Type = i32;
     pub const WdfDriverInitNonPnpDriver: Type = 1;
     pub const WdfDriverInitNoDispatchOverride: Type = 2;
+    pub const WdfVerifyOn: Type = 4;
+    pub const WdfVerifierOn: Type = 8;
+    pub const WdfDriverInitCompanion: Type = 16;
 }
+pub use self::_WDF_DRIVER_INIT_FLAGS::Type as WDF_DRIVER_INIT_FLAGS;
 
-pub type PFN_WDF_OBJECT_CONTEXT_CLEANUP =
+pub type EVT_WDF_OBJECT_CONTEXT_CLEANUP =
     ::core::option::Option<unsafe extern "C" fn(Object: WDFOBJECT)>;
-pub type PFN_WDF_OBJECT_CONTEXT_DESTROY =
+pub type PFN_WDF_OBJECT_CONTEXT_CLEANUP = EVT_WDF_OBJECT_CONTEXT_CLEANUP;
+pub type EVT_WDF_OBJECT_CONTEXT_DESTROY =
     ::core::option::Option<unsafe extern "C" fn(Object: WDFOBJECT)>;
+pub type PFN_WDF_OBJECT_CONTEXT_DESTROY = EVT_WDF_OBJECT_CONTEXT_DESTROY;
 pub type PFN_GET_UNIQUE_CONTEXT_TYPE =
     ::core::option::Option<unsafe extern "C" fn() -> PCWDF_OBJECT_CONTEXT_TYPE_INFO>;
 
@@ -298,8 +409,8 @@ pub type PFN_GET_UNIQUE_CONTEXT_TYPE =
 #[derive(Debug, Copy, Clone)]
 pub struct _WDF_OBJECT_CONTEXT_TYPE_INFO {
     pub Size: ULONG,
-    pub ContextName: PCHAR,
-    pub ContextSize: SIZE_T,
+    pub ContextName: LPCSTR,
+    pub ContextSize: usize,
     pub UniqueType: PCWDF_OBJECT_CONTEXT_TYPE_INFO,
     pub EvtDriverGetUniqueContextType: PFN_GET_UNIQUE_CONTEXT_TYPE,
 }
@@ -315,24 +426,21 @@ pub struct _WDF_OBJECT_ATTRIBUTES {
     pub ExecutionLevel: WDF_EXECUTION_LEVEL,
     pub SynchronizationScope: WDF_SYNCHRONIZATION_SCOPE,
     pub ParentObject: WDFOBJECT,
-    pub ContextSizeOverride: SIZE_T,
+    pub ContextSizeOverride: usize,
     pub ContextTypeInfo: PCWDF_OBJECT_CONTEXT_TYPE_INFO,
 }
 pub type WDF_OBJECT_ATTRIBUTES = _WDF_OBJECT_ATTRIBUTES;
 pub type PWDF_OBJECT_ATTRIBUTES = *mut WDF_OBJECT_ATTRIBUTES;
-impl Default for _WDF_OBJECT_ATTRIBUTES {
-    fn default() -> Self {
-        // SAFETY: every field is valid when all its bytes are zero.
-        unsafe { ::core::mem::zeroed() }
-    }
-}
+zeroed_default! { _WDF_DRIVER_GLOBALS _WDF_OBJECT_CONTEXT_TYPE_INFO _WDF_OBJECT_ATTRIBUTES }
 
-pub type PFN_WDF_DRIVER_DEVICE_ADD = ::core::option::Option<
+pub type EVT_WDF_DRIVER_DEVICE_ADD = ::core::option::Option<
     unsafe extern "C" fn(Driver: WDFDRIVER, DeviceInit: PWDFDEVICE_INIT) -> NTSTATUS,
 >;
-pub type PFN_WDF_DRIVER_UNLOAD = ::core::option::Option<unsafe extern "C" fn(Driver: WDFDRIVER)>;
+pub type PFN_WDF_DRIVER_DEVICE_ADD = EVT_WDF_DRIVER_DEVICE_ADD;
+pub type EVT_WDF_DRIVER_UNLOAD = ::core::option::Option<unsafe extern "C" fn(Driver: WDFDRIVER)>;
+pub type PFN_WDF_DRIVER_UNLOAD = EVT_WDF_DRIVER_UNLOAD;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _WDF_DRIVER_CONFIG {
     pub Size: ULONG,
     pub EvtDriverDeviceAdd: PFN_WDF_DRIVER_DEVICE_ADD,
@@ -342,14 +450,9 @@ pub struct _WDF_DRIVER_CONFIG {
 }
 pub type WDF_DRIVER_CONFIG = _WDF_DRIVER_CONFIG;
 pub type PWDF_DRIVER_CONFIG = *mut WDF_DRIVER_CONFIG;
-impl Default for _WDF_DRIVER_CONFIG {
-    fn default() -> Self {
-        // SAFETY: every field is valid when all its bytes are zero.
-        unsafe { ::core::mem::zeroed() }
-    }
-}
 
-pub type PFN_WDF_DPC = ::core::option::Option<unsafe extern "C" fn(Dpc: WDFDPC)>;
+pub type EVT_WDF_DPC = ::core::option::Option<unsafe extern "C" fn(Dpc: WDFDPC)>;
+pub type PFN_WDF_DPC = EVT_WDF_DPC;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct _WDF_DPC_CONFIG {
@@ -360,7 +463,8 @@ pub struct _WDF_DPC_CONFIG {
 pub type WDF_DPC_CONFIG = _WDF_DPC_CONFIG;
 pub type PWDF_DPC_CONFIG = *mut WDF_DPC_CONFIG;
 
-pub type PFN_WDF_WORKITEM = ::core::option::Option<unsafe extern "C" fn(WorkItem: WDFWORKITEM)>;
+pub type EVT_WDF_WORKITEM = ::core::option::Option<unsafe extern "C" fn(WorkItem: WDFWORKITEM)>;
+pub type PFN_WDF_WORKITEM = EVT_WDF_WORKITEM;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct _WDF_WORKITEM_CONFIG {
@@ -371,7 +475,8 @@ pub struct _WDF_WORKITEM_CONFIG {
 pub type WDF_WORKITEM_CONFIG = _WDF_WORKITEM_CONFIG;
 pub type PWDF_WORKITEM_CONFIG = *mut WDF_WORKITEM_CONFIG;
 
-pub type PFN_WDF_TIMER = ::core::option::Option<unsafe extern "C" fn(Timer: WDFTIMER)>;
+pub type EVT_WDF_TIMER = ::core::option::Option<unsafe extern "C" fn(Timer: WDFTIMER)>;
+pub type PFN_WDF_TIMER = EVT_WDF_TIMER;
 #[repr(C)]
 #[repr(align(8))]
 #[derive(Debug, Default, Copy, Clone)]

@@ -5,6 +5,7 @@
 //! timers, threads as objects) is NT's own state and lives in [`crate::nt::state::NtState`].
 
 pub(crate) mod big;
+pub(crate) mod live;
 pub(crate) mod rng;
 pub(crate) mod sim;
 
@@ -25,6 +26,14 @@ pub(crate) trait Engine: Send + Sync {
     /// The deterministic engine, if this is it.
     fn as_sim(&self) -> Option<&sim::Sim> {
         None
+    }
+    /// The live engine, if this is it.
+    fn as_live(&self) -> Option<&live::Live> {
+        None
+    }
+    /// The world is over: threads of the system leave.
+    fn is_stopping(&self) -> bool {
+        false
     }
     /// A preemption point: delivers what this CPU's IRQL allows, and may let others go first. *Switches.*
     fn preempt(&self, w: &World);
@@ -50,6 +59,8 @@ pub(crate) trait Engine: Send + Sync {
     fn wake(&self, w: &World, thread: ThreadId);
     /// The affinity of the calling thread has changed: moves it to a CPU it may run on. *Switches.*
     fn move_to_affinity(&self, w: &World);
+    /// The affinities of threads other than the calling one have changed: more CPUs for them.
+    fn affinities_changed(&self, w: &World);
     /// `cpu` drains its DPC queue as soon as its IRQL allows.
     fn request_drain(&self, w: &World, cpu: u32);
     /// `cpu` looks at its asserted interrupt lines as soon as it can.

@@ -2,14 +2,13 @@
 
 use crate::abi::{PULONG64, ULONG, ULONG64, ULONGLONG};
 use crate::nt::check::call;
-use crate::world::state::current;
 
 /// The interrupt time in 100 ns, precise to the clock, not to the tick (T-33).
 ///
 /// # Safety
 /// `QpcTimeStamp` is null or valid for a write.
 pub unsafe extern "C" fn KeQueryInterruptTimePrecise(QpcTimeStamp: PULONG64) -> ULONG64 {
-    let now = current().engine.now();
+    let now = call().engine.now();
     if !QpcTimeStamp.is_null() {
         // SAFETY: the caller promises a valid pointer.
         unsafe { QpcTimeStamp.write(now) };
@@ -22,7 +21,7 @@ pub unsafe extern "C" fn KeQueryInterruptTimePrecise(QpcTimeStamp: PULONG64) -> 
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeQueryUnbiasedInterruptTime() -> ULONGLONG {
-    current().engine.last_tick()
+    call().engine.last_tick()
 }
 
 /// The length of a tick in 100 ns.
@@ -30,7 +29,7 @@ pub unsafe extern "C" fn KeQueryUnbiasedInterruptTime() -> ULONGLONG {
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeQueryTimeIncrement() -> ULONG {
-    current().config.tick
+    call().config.tick
 }
 
 /// Passes time on this CPU without giving it away.

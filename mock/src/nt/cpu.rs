@@ -6,18 +6,20 @@ use crate::abi::{
 };
 use crate::nt::check::{call, ceiling, done};
 use crate::world::fail;
-use crate::world::state::{World, current};
+use crate::world::state::World;
 
 /// The index of the current CPU, and its group and number if `ProcNumber` is not null.
 ///
 /// # Safety
 /// `ProcNumber` is null or valid for a write.
 pub unsafe extern "C" fn KeGetCurrentProcessorNumberEx(ProcNumber: PPROCESSOR_NUMBER) -> ULONG {
-    let cpu = current().engine.cpu();
+    let w = call();
+    let cpu = w.engine.cpu();
     if !ProcNumber.is_null() {
         // SAFETY: the caller promises a valid pointer.
         unsafe { ProcNumber.write(number_of(cpu)) };
     }
+    done(w);
     cpu
 }
 
@@ -26,7 +28,7 @@ pub unsafe extern "C" fn KeGetCurrentProcessorNumberEx(ProcNumber: PPROCESSOR_NU
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeQueryMaximumProcessorCountEx(GroupNumber: USHORT) -> ULONG {
-    let w = current();
+    let w = call();
     if in_group(GroupNumber) {
         w.config.max_cpus
     } else {
@@ -39,7 +41,7 @@ pub unsafe extern "C" fn KeQueryMaximumProcessorCountEx(GroupNumber: USHORT) -> 
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeQueryActiveProcessorCountEx(GroupNumber: USHORT) -> ULONG {
-    let w = current();
+    let w = call();
     if in_group(GroupNumber) {
         w.nt.with(|nt| nt.active)
     } else {
@@ -55,7 +57,7 @@ pub unsafe extern "C" fn KeGetProcessorNumberFromIndex(
     ProcIndex: ULONG,
     ProcNumber: PPROCESSOR_NUMBER,
 ) -> NTSTATUS {
-    if ProcIndex >= current().config.max_cpus {
+    if ProcIndex >= call().config.max_cpus {
         return STATUS_INVALID_PARAMETER;
     }
     // SAFETY: the caller promises a valid pointer.
@@ -65,7 +67,7 @@ pub unsafe extern "C" fn KeGetProcessorNumberFromIndex(
 
 /// Binds the current thread to the CPUs of `Affinity`; `PreviousAffinity` takes what
 /// [`KeRevertToUserGroupAffinityThread`] wants back. At IRQL ≤ APC_LEVEL the thread moves before the call
-/// returns.
+/// returns, at DISPATCH_LEVEL when the IRQL is lowered.
 ///
 /// # Safety
 /// `Affinity` is readable, `PreviousAffinity` null or writable.
@@ -76,7 +78,7 @@ pub unsafe extern "C" fn KeSetSystemGroupAffinityThread(
     let w = call();
     // SAFETY: the caller promises a readable structure.
     let wanted = unsafe { *Affinity };
-    ceiling(w, "KeSetSystemGroupAffinityThread", 1, "DV(0xC4,0x20003)");
+    ceiling(w, "KeSetSystemGroupAffinityThread", 2, BAD_IRQL);
     let thread = w.engine.thread();
     let before = w.nt.with(|nt| {
         let mask = wanted.Mask & nt.all_cpus();
@@ -120,12 +122,7 @@ pub unsafe extern "C" fn KeRevertToUserGroupAffinityThread(PreviousAffinity: PGR
     let w = call();
     // SAFETY: the caller promises a readable structure.
     let mask = unsafe { (*PreviousAffinity).Mask };
-    ceiling(
-        w,
-        "KeRevertToUserGroupAffinityThread",
-        1,
-        "DV(0xC4,0x20003)",
-    );
+    ceiling(w, "KeRevertToUserGroupAffinityThread", 2, BAD_IRQL);
     let thread = w.engine.thread();
     w.nt.with(|nt| {
         let thread = &mut nt.threads[thread];
@@ -140,6 +137,9 @@ pub unsafe extern "C" fn KeRevertToUserGroupAffinityThread(PreviousAffinity: PGR
     w.engine.move_to_affinity(w);
     done(w);
 }
+
+/// The verifier's code for a call above its IRQL.
+const BAD_IRQL: &str = "DV(0xC4,0x20003)";
 
 /// Group and number of a CPU: every simulated CPU is in group 0.
 pub(crate) fn number_of(cpu: u32) -> PROCESSOR_NUMBER {

@@ -59,38 +59,21 @@ pub unsafe extern "C" fn KeInsertQueueDpc(
     let w = call();
     check(w, Dpc, "KeInsertQueueDpc");
     let here = w.engine.cpu();
-    let queued = w.nt.with(|nt| {
-        // SAFETY: `check` found an initialised DPC; the lock of the world serialises every access.
-        let dpc = unsafe { &mut *Dpc };
-        if !dpc.DpcData.is_null() {
-            return None;
-        }
-        dpc.SystemArgument1 = SystemArgument1;
-        dpc.SystemArgument2 = SystemArgument2;
-        let cpu = if dpc.Number >= TARGETED {
-            u32::from(dpc.Number - TARGETED)
-        } else {
-            here
-        };
-        let cpu = if cpu < nt.active { cpu } else { 0 };
-        dpc.DpcData = core::ptr::without_provenance_mut(cpu as usize + 1);
-        let importance = i32::from(dpc.Importance);
-        let entry = QueuedDpc {
-            sequence: nt.next_sequence(),
-            dpc: Dpc,
-        };
-        let queue = &mut nt.cpus[cpu as usize].dpcs;
-        if importance == _KDPC_IMPORTANCE::HighImportance {
-            queue.push_front(entry);
-        } else {
-            queue.push_back(entry);
-        }
-        Some((
+    let queued = match w
+        .nt
+        .with(|nt| queue(nt, Dpc, here, [SystemArgument1, SystemArgument2]))
+    {
+        Insertion::Queued {
             cpu,
-            is_urgent(importance, cpu == here, queue.len()),
-            entry.sequence,
-        ))
-    });
+            urgent,
+            sequence,
+        } => Some((cpu, urgent, sequence)),
+        Insertion::QueuedAlready => None,
+        Insertion::NoSuchCpu(cpu) => fail(
+            "TIMER_OR_DPC_INVALID(0xC7,3)",
+            format!("a DPC is queued to CPU {cpu}, which is not active"),
+        ),
+    };
     if let Some((cpu, urgent, sequence)) = queued {
         w.count(|counters| counters.dpc_inserts += 1);
         w.trace_event("KeInsertQueueDpc", sequence, u64::from(cpu));
@@ -103,6 +86,50 @@ pub unsafe extern "C" fn KeInsertQueueDpc(
     }
     done(w);
     BOOLEAN::from(queued.is_some())
+}
+
+/// What became of an insertion.
+enum Insertion {
+    Queued {
+        cpu: u32,
+        urgent: bool,
+        sequence: u64,
+    },
+    QueuedAlready,
+    NoSuchCpu(u32),
+}
+
+fn queue(nt: &mut NtState, raw: PRKDPC, here: u32, arguments: [PVOID; 2]) -> Insertion {
+    // SAFETY: the caller found an initialised DPC; the lock of the world serialises every access.
+    let dpc = unsafe { &mut *raw };
+    if !dpc.DpcData.is_null() {
+        return Insertion::QueuedAlready;
+    }
+    let cpu = if dpc.Number >= TARGETED {
+        u32::from(dpc.Number - TARGETED)
+    } else {
+        here
+    };
+    if cpu >= nt.active {
+        return Insertion::NoSuchCpu(cpu);
+    }
+    [dpc.SystemArgument1, dpc.SystemArgument2] = arguments;
+    dpc.DpcData = core::ptr::without_provenance_mut(cpu as usize + 1);
+    let importance = i32::from(dpc.Importance);
+    let sequence = nt.next_sequence();
+    let entry = QueuedDpc { sequence, dpc: raw };
+    let queue = &mut nt.cpus[cpu as usize].dpcs;
+    if importance == _KDPC_IMPORTANCE::HighImportance {
+        queue.push_front(entry);
+    } else {
+        queue.push_back(entry);
+    }
+    let urgent = is_urgent(importance, cpu == here, queue.len());
+    Insertion::Queued {
+        cpu,
+        urgent,
+        sequence,
+    }
 }
 
 /// Whether the insertion asks for a drain now (D-23).

@@ -1,16 +1,22 @@
 //! IRQL: reading, raising and lowering it (N-6 to N-9).
+//!
+//! Outside of a world there is no CPU: the level reads PASSIVE, and raising and lowering do nothing, so that
+//! code which first asks whether anything is attached can be called from a plain unit test.
 
-use crate::abi::{HIGH_LEVEL, KIRQL};
+use crate::abi::{HIGH_LEVEL, KIRQL, PASSIVE_LEVEL};
 use crate::nt::check::{call, done};
-use crate::world::fail;
-use crate::world::state::current;
+use crate::world::{fail, try_current};
 
 /// The IRQL of the current CPU.
 ///
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeGetCurrentIrql() -> KIRQL {
-    current().engine.irql()
+    if try_current().is_none() {
+        return PASSIVE_LEVEL as KIRQL;
+    }
+    let w = call();
+    w.engine.irql()
 }
 
 /// Raises the IRQL and returns the one before (N-7). Raising to a lower one is `DV(0xC4,0x30)`.
@@ -18,6 +24,9 @@ pub unsafe extern "C" fn KeGetCurrentIrql() -> KIRQL {
 /// # Safety
 /// The caller restores the IRQL with [`KeLowerIrql`].
 pub unsafe extern "C" fn KfRaiseIrql(NewIrql: KIRQL) -> KIRQL {
+    if try_current().is_none() {
+        return PASSIVE_LEVEL as KIRQL;
+    }
     let w = call();
     let old = w.engine.irql();
     if NewIrql < old || u32::from(NewIrql) > HIGH_LEVEL {
@@ -36,6 +45,9 @@ pub unsafe extern "C" fn KfRaiseIrql(NewIrql: KIRQL) -> KIRQL {
 /// # Safety
 /// The caller raised the IRQL before.
 pub unsafe extern "C" fn KeLowerIrql(NewIrql: KIRQL) {
+    if try_current().is_none() {
+        return;
+    }
     let w = call();
     let old = w.engine.irql();
     if NewIrql > old {

@@ -1,6 +1,6 @@
 //! What NT keeps about a machine: CPUs, threads, waits, timers, worker queues, interrupt lines.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::abi::{KDPC, NTSTATUS};
@@ -21,7 +21,7 @@ pub(crate) struct NtState {
     pub(crate) work: WorkQueues,
     pub(crate) lines: Vec<Line>,
     /// Names of events in the order in which they were initialised: reports may not show addresses.
-    events: HashMap<usize, u64>,
+    events: BTreeMap<usize, u64>,
     next_event: u64,
     /// Orders DPCs and expiries, for `KeFlushQueuedDpcs` (D-30).
     pub(crate) sequence: u64,
@@ -146,7 +146,7 @@ impl NtState {
             timers: Timers::default(),
             work: WorkQueues::new(config.workers),
             lines: Vec::new(),
-            events: HashMap::new(),
+            events: BTreeMap::new(),
             next_event: 0,
             sequence: 0,
         }

@@ -74,7 +74,7 @@ pub unsafe extern "C" fn PsTerminateSystemThread(ExitStatus: NTSTATUS) -> NTSTAT
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeGetCurrentThread() -> PKTHREAD {
-    let w = current();
+    let w = call();
     object_of(w, w.engine.thread())
 }
 
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn ZwClose(Handle: HANDLE) -> NTSTATUS {
 /// # Safety
 /// Each call is paired with [`KeLeaveCriticalRegion`].
 pub unsafe extern "C" fn KeEnterCriticalRegion() {
-    let w = current();
+    let w = call();
     ceiling(w, "KeEnterCriticalRegion", 1, "DV(0xC4,0x11A)");
     let me = w.engine.thread();
     w.nt.with(|nt| nt.threads[me].critical += 1);
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn KeEnterCriticalRegion() {
 /// # Safety
 /// Paired with [`KeEnterCriticalRegion`].
 pub unsafe extern "C" fn KeLeaveCriticalRegion() {
-    let w = current();
+    let w = call();
     ceiling(w, "KeLeaveCriticalRegion", 1, "DV(0xC4,0x11B)");
     let me = w.engine.thread();
     let left = w.nt.with(|nt| {

@@ -20,7 +20,10 @@ pub struct EX_TIMER {
     high_resolution: bool,
     /// The key of its entry in the queue, while it has one.
     armed: Option<(u64, u64)>,
+    /// In 100 ns; 0 for a one-shot.
     period: u64,
+    /// When a periodic timer is due next, before it is rounded to a tick.
+    due: u64,
     /// Expiries that have left the queue and have not run to their end.
     expiries: u32,
     deleted: bool,
@@ -121,6 +124,7 @@ pub unsafe extern "C" fn ExAllocateTimer(
         high_resolution: Attributes & EX_TIMER_HIGH_RESOLUTION != 0,
         armed: None,
         period: 0,
+        due: 0,
         expiries: 0,
         deleted: false,
     };
@@ -164,6 +168,7 @@ pub unsafe extern "C" fn ExSetTimer(
             nt.timers.remove(key);
         }
         timer.period = Period.max(0) as u64;
+        timer.due = due;
         arm(nt, Timer, due, cpu);
         before.is_some()
     });
@@ -293,14 +298,14 @@ fn expiry_tick(w: &World, due: i64) -> u64 {
     let asked = due.unsigned_abs();
     let first = tick_at_or_after(w, w.engine.last_tick().saturating_add(asked));
     let late_is_possible = first + tick <= now.saturating_add(asked).saturating_add(tick);
-    if late_is_possible && w.sim && w.engine.choose(4) == 0 {
+    if late_is_possible && w.config.late_timers && w.sim && w.engine.choose(4) == 0 {
         first + tick
     } else {
         first
     }
 }
 
-/// When a wait with a timeout ends: as a timer would, and never before the last tick.
+/// The tick on which a wait with a timeout ends: never early.
 pub(crate) fn wait_until(w: &World, timeout: i64) -> u64 {
     tick_at_or_after(w, interrupt_time_of(w, timeout, w.engine.now()))
 }
@@ -314,7 +319,7 @@ pub(crate) fn clock(w: &World, now: u64, tick: bool) {
             let Some(entry) = nt.timers.queue.pop() else {
                 break;
             };
-            expire(w, nt, entry, &mut drains);
+            expire(w, nt, entry, now, &mut drains);
         }
         if tick {
             for cpu in 0..nt.active {
@@ -330,7 +335,7 @@ pub(crate) fn clock(w: &World, now: u64, tick: bool) {
     }
 }
 
-fn expire(w: &World, nt: &mut NtState, entry: Entry, drains: &mut u64) {
+fn expire(w: &World, nt: &mut NtState, entry: Entry, now: u64, drains: &mut u64) {
     // The CPU that armed the timer, mostly (D-33).
     let cpu = if w.engine.choose(4) == 0 {
         w.engine.choose(nt.active)
@@ -342,8 +347,14 @@ fn expire(w: &World, nt: &mut NtState, entry: Entry, drains: &mut u64) {
     let timer = unsafe { &mut *entry.timer };
     timer.armed = None;
     timer.expiries += 1;
-    if timer.period > 0 {
-        let due = entry.key.0 + timer.period * 10_000;
+    if let Some(passed) = now.saturating_sub(timer.due).checked_div(timer.period) {
+        // Counted from the last due time, so that nothing drifts; at most one expiry per tick (T-28).
+        timer.due += (passed + 1) * timer.period;
+        let due = if timer.high_resolution {
+            timer.due
+        } else {
+            tick_at_or_after(w, timer.due)
+        };
         arm(nt, entry.timer, due, entry.cpu);
     }
     nt.cpus[cpu as usize].expired.push_back(Expired {

@@ -213,6 +213,7 @@ fn worker() {
         });
         match item {
             Some(item) => run(w, me, item),
+            None if w.engine.is_stopping() => return,
             None => w.engine.block(w, None),
         }
     }

@@ -1,4 +1,5 @@
-//! `WDF_OBJECT_ATTRIBUTES`: which fields an object type accepts, and in which order they are checked.
+//! `WDF_OBJECT_ATTRIBUTES`: which fields an object type accepts, and in which order they are
+//! checked.
 //!
 //! Facts S-11 to S-14 give the order, D-2 rows 1 to 4 the part about the parent.
 
@@ -49,8 +50,8 @@ impl Allow {
 /// Reads attributes that may be absent; a wrong `Size` is the first thing noticed (S-11).
 ///
 /// # Safety
-/// - `attributes` is NULL or points to a readable `WDF_OBJECT_ATTRIBUTES` or shorter structure whose
-///   `Size` field tells the truth.
+/// - `attributes` is NULL or points to a readable `WDF_OBJECT_ATTRIBUTES` or shorter structure
+///   whose `Size` field tells the truth.
 pub(super) unsafe fn read(
     attributes: PWDF_OBJECT_ATTRIBUTES,
 ) -> Result<Option<WDF_OBJECT_ATTRIBUTES>, NTSTATUS> {
@@ -150,8 +151,8 @@ pub(super) fn context_size(attributes: &WDF_OBJECT_ATTRIBUTES) -> usize {
         return 0;
     }
     if attributes.ContextSizeOverride != 0 {
-        return attributes.ContextSizeOverride as usize;
+        return attributes.ContextSizeOverride;
     }
     // SAFETY: `validate_context` accepted this type info; it is a static of the driver (O-2).
-    (unsafe { (*attributes.ContextTypeInfo).ContextSize }) as usize
+    unsafe { (*attributes.ContextTypeInfo).ContextSize }
 }

@@ -112,8 +112,8 @@ fn body(object: &Object) -> &DpcBody {
     }
 }
 
-/// Queues the DPC: TRUE if it was not queued (D-8, D-10, D-11). Nothing checks whether the object is
-/// being deleted (D-9).
+/// Queues the DPC: TRUE if it was not queued (D-8, D-10, D-11). Nothing checks whether the object
+/// is being deleted (D-9).
 ///
 /// IRQL: any.
 ///
@@ -129,7 +129,8 @@ pub unsafe extern "C" fn WdfDpcEnqueue(globals: PWDF_DRIVER_GLOBALS, dpc: WDFDPC
     unsafe { ntddk::KeInsertQueueDpc(object.kdpc(), std::ptr::null_mut(), std::ptr::null_mut()) }
 }
 
-/// Removes the DPC from its queue; with `wait`, flushes all DPCs if it was not there (D-12 to D-17).
+/// Removes the DPC from its queue; with `wait`, flushes all DPCs if it was not there (D-12 to
+/// D-17).
 ///
 /// IRQL: any; = PASSIVE with `wait`.
 ///

@@ -40,7 +40,8 @@ impl DriverBody {
 /// IRQL: = PASSIVE.
 ///
 /// # Safety
-/// - `driver_object` and `registry_path` are NULL, which is a bug check, or point to what they should.
+/// - `driver_object` and `registry_path` are NULL, which is a bug check, or point to what they
+///   should.
 /// - `attributes` and `config` are NULL or point to structures as long as their `Size` says.
 /// - `driver` is NULL or writable.
 #[must_use]
@@ -216,8 +217,8 @@ pub(super) fn destroy(body: &DriverBody) {
     }
 }
 
-/// What the framework puts into `DriverObject->DriverUnload` (O-17): the driver's callback first, then
-/// the driver's objects, then the runs that are still out.
+/// What the framework puts into `DriverObject->DriverUnload` (O-17): the driver's callback first,
+/// then the driver's objects, then the runs that are still out.
 unsafe extern "C" fn unload(_driver_object: PDRIVER_OBJECT) {
     let Some(driver) = wdf().driver() else { return };
     let callback = body_of(&driver).config.EvtDriverUnload;

@@ -61,6 +61,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// A loaded driver image, seen from NT. One per world at a time.
 pub struct Driver {
     driver_object: AtomicUsize,
+    /// Pool blocks that were allocated before the image was loaded.
+    pool_before: u64,
 }
 
 impl fmt::Debug for Driver {
@@ -75,7 +77,8 @@ impl Driver {
         Self::load_with(config(Some(add_plain_device), 0)).unwrap_or_else(|status| refused(status))
     }
 
-    /// Loads a driver without PnP: the framework deletes its control devices at unload (O-16, O-18).
+    /// Loads a driver without PnP: the framework deletes its control devices at unload (O-16,
+    /// O-18).
     pub fn load_non_pnp() -> Self {
         let flags = _WDF_DRIVER_INIT_FLAGS::WdfDriverInitNonPnpDriver as u32;
         Self::load_with(config(None, flags)).unwrap_or_else(|status| refused(status))
@@ -95,6 +98,7 @@ impl Driver {
     /// # Errors
     /// What the entry point returned, if that is an error.
     pub fn load_entry(entry: DriverEntry) -> Result<Self, NTSTATUS> {
+        let pool_before = hooks::pool_blocks();
         let Some(block) = hooks::allocate(size_of::<DRIVER_OBJECT>()) else {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         };
@@ -108,8 +112,8 @@ impl Driver {
             MaximumLength: bytes,
             Buffer: text.as_mut_ptr(),
         };
-        // SAFETY: a driver's entry point takes a zeroed driver object and a string; the string is good
-        // for the call, the object until the unload.
+        // SAFETY: a driver's entry point takes a zeroed driver object and a string; the string is
+        // good for the call, the object until the unload.
         let status = unsafe { entry(driver_object, &raw const path) };
         if status < 0 {
             hooks::free(block);
@@ -117,6 +121,7 @@ impl Driver {
         }
         Ok(Self {
             driver_object: AtomicUsize::new(block as usize),
+            pool_before,
         })
     }
 
@@ -218,13 +223,15 @@ impl Driver {
         device::remove(&object);
     }
 
-    /// Runs `f` in the driver's unload callback. Only for drivers that the harness wrote the callback of.
+    /// Runs `f` in the driver's unload callback. Only for drivers that the harness wrote the
+    /// callback of.
     pub fn on_unload(&self, f: impl FnOnce() + Send + 'static) {
         lock(&wdf().harness.on_unload).push(Box::new(f));
     }
 
-    /// Unloads the driver in the order of O-17. Devices that PnP made are removed first. Whatever of
-    /// the driver is still in the machine afterwards is `DRIVER_UNLOADED_PENDING(0xCE)`.
+    /// Unloads the driver in the order of O-17. Devices that PnP made are removed first. Whatever
+    /// of the driver is still in the machine afterwards is `DRIVER_UNLOADED_PENDING(0xCE)`; pool
+    /// that it did not free is `DV(0xC4,0x62)`, unless the world has no verifier.
     pub fn unload(self) {
         let harness = &wdf().harness;
         for device in harness.live_devices(Role::Pnp) {
@@ -259,6 +266,20 @@ impl Driver {
             );
         }
         hooks::free(driver_object.cast());
+        self.check_pool();
+    }
+
+    /// H-34: pool that an unloaded driver left behind, its framework objects included.
+    fn check_pool(&self) {
+        let left = hooks::pool_blocks().saturating_sub(self.pool_before);
+        if left == 0 || hooks::verifier() == hooks::Verifier::Off {
+            return;
+        }
+        let objects = wdf().registry.live_names();
+        hooks::fail(
+            "DV(0xC4,0x62)",
+            format!("the unloaded driver left {left} pool blocks, objects among them: {objects:?}"),
+        );
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) fn preempt() {
     w.engine.preempt(w);
 }
 
-/// O-10: a verified framework gives the CPU away before it takes a lock at PASSIVE. The lock call has a
-/// preemption point of its own, so one more is all there is to it.
+/// O-10: a verified framework gives the CPU away before it takes a lock at PASSIVE. The lock call
+/// has a preemption point of its own, so one more is all there is to it.
 pub(super) fn yield_before_lock() {
     if verifier() != Verifier::Off && u32::from(irql()) == PASSIVE_LEVEL {
         preempt();
@@ -120,19 +120,31 @@ pub(super) fn flush_queued_dpcs() {
     unsafe { ntddk::KeFlushQueuedDpcs() };
 }
 
-/// Runs a callback of the driver and checks that it comes back at the IRQL at which it was called.
+/// Runs a callback of the driver and checks that it comes back at the IRQL at which it was called:
+/// in a system worker that is `0xE1`, elsewhere `0xC8` (W-16, D-32).
 pub(super) fn callback(object: &str, name: &str, f: impl FnOnce()) {
     preempt();
     let before = irql();
     f();
     let after = irql();
     if after != before {
+        let code = if u32::from(before) < DISPATCH_LEVEL && u32::from(after) >= DISPATCH_LEVEL {
+            "WORKER_THREAD_RETURNED_AT_BAD_IRQL(0xE1)"
+        } else {
+            "IRQL_UNEXPECTED_VALUE(0xC8)"
+        };
         fail(
-            "IRQL_UNEXPECTED_VALUE(0xC8)",
+            code,
             format!("{name} of {object} was called at IRQL {before} and returned at {after}"),
         );
     }
     preempt();
+}
+
+/// Pool blocks that are allocated now.
+pub(super) fn pool_blocks() -> u64 {
+    let counters = world::counters();
+    counters.pool_allocations - counters.pool_frees
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -168,8 +180,8 @@ impl IoWorkItem {
     /// Queues `job` to the delayed queue.
     pub(super) fn queue(&self, job: Job) {
         let context: *mut Job = Box::into_raw(Box::new(job));
-        // SAFETY: the item is not queued: its owner's `enqueued` flag says so. The box is taken back by
-        // the routine, which runs once per call.
+        // SAFETY: the item is not queued: its owner's `enqueued` flag says so. The box is taken
+        // back by the routine, which runs once per call.
         unsafe {
             ntddk::IoQueueWorkItem(
                 self.raw,
@@ -210,7 +222,8 @@ impl fmt::Debug for ExTimer {
 }
 
 impl ExTimer {
-    /// A timer whose expiry calls [`super::timer::fire`] with `context`; `None` when there is no memory.
+    /// A timer whose expiry calls [`super::timer::fire`] with `context`; `None` when there is no
+    /// memory.
     pub(super) fn allocate(context: WDFOBJECT, high_resolution: bool) -> Option<Self> {
         let attributes = if high_resolution { HIGH_RESOLUTION } else { 0 };
         // SAFETY: the callback takes any context: it looks the address up before it uses it.

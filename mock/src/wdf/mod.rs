@@ -1,14 +1,24 @@
 //! KMDF: WDFDPC, WDFWORKITEM, WDFTIMER, the object tree, driver and device, over the calls of
 //! [`crate::ntddk`].
 //!
-//! The public functions are those of the WDF function table, with wdk-sys's names and the signatures of
-//! its `PFN_` types. [`call_unsafe_wdf_function_binding!`](crate::call_unsafe_wdf_function_binding)
-//! calls them as in a driver; [`function_table`] has them by index.
+//! The public functions are those of the WDF function table, with wdk-sys's names and the
+//! signatures of its `PFN_` types.
+//! [`call_unsafe_wdf_function_binding!`](crate::call_unsafe_wdf_function_binding) calls them as in
+//! a driver; [`function_table`] has them by index.
 //!
 //! # Layer
 //!
-//! Above: drivers. Below: `ntddk`, and the few things in `hooks` that are not NT calls. Nothing here
-//! knows which engine runs the world.
+//! Above: drivers. Below: `ntddk`, and the few things in `hooks` that are not NT calls. Nothing
+//! here knows which engine runs the world.
+//!
+//! # Where it does not imitate
+//!
+//! - A timer create that fails for want of an NT timer keeps its reference count in order; the
+//!   framework is suspected not to (T-10).
+//! - The 60-second wait of a work item's flush and delete (W-20) ends after three rounds with
+//!   `SIM_DEADLOCK` or `SIM_LIVELOCK` instead of going on for ever.
+//! - Siblings are disposed in an order that the seed picks (O-4); device names are not kept.
+//! - Queues, requests, interrupts and power states do not exist.
 
 #![allow(
     non_snake_case,
@@ -63,8 +73,8 @@ use self::primitives::FxEvent;
 use self::registry::Registry;
 use crate::abi::*;
 
-/// Calls a WDF function by name as a driver does, with the globals of the world's image in front. An
-/// `unsafe` call, in the shape of wdk-sys's macro of the same name.
+/// Calls a WDF function by name as a driver does, with the globals of the world's image in front.
+/// An `unsafe` call, in the shape of wdk-sys's macro of the same name.
 #[macro_export]
 macro_rules! call_unsafe_wdf_function_binding {
     ($name:ident $(, $argument:expr)* $(,)?) => {
@@ -84,8 +94,8 @@ pub(crate) struct Wdf {
     harness: harness::State,
 }
 
-// SAFETY: the globals are written while the driver is created and while it is unloaded, when no other
-// context uses them; all else is shareable by itself.
+// SAFETY: the globals are written while the driver is created and while it is unloaded, when no
+// other context uses them; all else is shareable by itself.
 unsafe impl Sync for Wdf {}
 // SAFETY: as above.
 unsafe impl Send for Wdf {}

@@ -78,6 +78,7 @@ pub unsafe extern "C" fn WdfObjectDelete(globals: PWDF_DRIVER_GLOBALS, object: W
         return;
     }
     if object.kind() == Kind::Device {
+        verifier::ceiling("WdfObjectDelete", PASSIVE_LEVEL);
         // The framework reports the level and goes on: the object defers its dispose.
         let _ = verifier::may_wait("WdfObjectDelete", object.name());
     }
@@ -95,7 +96,7 @@ pub unsafe extern "C" fn WdfObjectReferenceActual(
     handle: WDFOBJECT,
     _tag: PVOID,
     _line: LONG,
-    _file: PCHAR,
+    _file: PCCH,
 ) {
     super::enter(globals, "WdfObjectReferenceActual", DISPATCH_LEVEL);
     registry::any(handle, "WdfObjectReference").add_ref();
@@ -112,7 +113,7 @@ pub unsafe extern "C" fn WdfObjectDereferenceActual(
     handle: WDFOBJECT,
     _tag: PVOID,
     _line: LONG,
-    _file: PCHAR,
+    _file: PCCH,
 ) {
     super::enter(globals, "WdfObjectDereferenceActual", DISPATCH_LEVEL);
     let object: Arc<Object> = registry::any(handle, "WdfObjectDereference");

@@ -53,6 +53,8 @@ pub(super) struct FxEvent {
 
 // SAFETY: the event is touched only by the event functions, which are made for sharing.
 unsafe impl Sync for FxEvent {}
+// SAFETY: the event may be used, and lies still, on any thread.
+unsafe impl Send for FxEvent {}
 
 impl fmt::Debug for FxEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +68,10 @@ impl FxEvent {
         let header = _DISPATCHER_HEADER {
             Lock: 0,
             SignalState: 0,
-            WaitListHead: [0; 2],
+            WaitListHead: LIST_ENTRY {
+                Flink: core::ptr::null_mut(),
+                Blink: core::ptr::null_mut(),
+            },
         };
         Self {
             raw: UnsafeCell::new(KEVENT { Header: header }),
@@ -99,8 +104,8 @@ impl FxEvent {
             }
         };
         let status = hooks::waiting_for(what, || {
-            // SAFETY: the event outlives the wait because the caller holds its owner, and the timeout
-            // lies on this stack until the call returns.
+            // SAFETY: the event outlives the wait because the caller holds its owner, and the
+            // timeout lies on this stack until the call returns.
             unsafe {
                 ntddk::KeEnterCriticalRegion();
                 let status = ntddk::KeWaitForSingleObject(

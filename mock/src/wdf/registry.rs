@@ -59,6 +59,17 @@ impl Registry {
         live.get(&address).map(Arc::clone)
     }
 
+    /// The names of the live objects, sorted.
+    pub(super) fn live_names(&self) -> Vec<String> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<_> = live
+            .values()
+            .map(|object| object.name().to_string())
+            .collect();
+        names.sort();
+        names
+    }
+
     /// What an address that is not live used to be.
     pub(super) fn epitaph(&self, address: usize) -> String {
         if address == 0 {

@@ -61,8 +61,8 @@ impl SystemWorkItem {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues `callback`; false, and the callback is lost, when an earlier one is still queued or the
-    /// item is running down. One that is merely running is no reason to refuse (W-33).
+    /// Queues `callback`; false, and the callback is lost, when an earlier one is still queued or
+    /// the item is running down. One that is merely running is no reason to refuse (W-33).
     pub(super) fn try_to_enqueue(self: &Arc<Self>, callback: Callback) -> bool {
         let irql = self.lock.acquire();
         let mut state = self.state();

@@ -1,10 +1,10 @@
-//! The function table: the same functions by index (B-1, B-3).
+//! The function table: the same functions by index (BIND-1, BIND-3).
 
 use std::mem::transmute;
 
 use super::*;
 
-/// Entries of the table of KMDF 1.33 (B-2).
+/// Entries of the table of KMDF 1.33 (BIND-2).
 const LENGTH: usize = _WDFFUNCENUM::WdfFunctionTableNumEntries as usize;
 
 macro_rules! table {
@@ -12,10 +12,10 @@ macro_rules! table {
         let mut table: [WDFFUNC; LENGTH] = [Some(absent); LENGTH];
         $(
             let function: $type = Some($name);
-            // SAFETY: both are optional function pointers; whoever calls an entry goes back to the
-            // type that belongs to its index.
-            table[_WDFFUNCENUM::$index as usize] =
-                unsafe { transmute::<$type, WDFFUNC>(function) };
+            // SAFETY: both are optional function pointers of one size. Whoever calls an entry goes
+            // back to the type that belongs to its index.
+            let entry = unsafe { transmute::<$type, WDFFUNC>(function) };
+            table[_WDFFUNCENUM::$index as usize] = entry;
         )*
         table
     }};

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! - **T1** A start decides under the lock and arms after it (T-13, T-14). A waiting stop that marks
-//!   itself in between does not see the start until it has cancelled: the hole of T-20.
+//! - **T1** A start decides under the lock and arms after it (T-13, T-14). A waiting stop that
+//!   marks itself in between does not see the start until it has cancelled: the hole of T-20.
 //! - **T2** `thread` is one slot without a lock, like that of a work item (T-17, W-17).
 //! - **T3** A fire of a passive timer is lost when an earlier one is still queued, and overlaps one
 //!   that is already running (T-24).
@@ -274,8 +274,8 @@ pub unsafe extern "C" fn WdfTimerStart(
     was_armed.into()
 }
 
-/// Disarms the timer: TRUE if it was armed. With `wait`, also waits for a callback that is queued or
-/// running, unless the slot of T-17 says that the caller is that callback (T-17 to T-21).
+/// Disarms the timer: TRUE if it was armed. With `wait`, also waits for a callback that is queued
+/// or running, unless the slot of T-17 says that the caller is that callback (T-17 to T-21).
 ///
 /// IRQL: <= DISPATCH; = PASSIVE with `wait`.
 ///

@@ -3,7 +3,8 @@
 use super::hooks::{self, Verifier};
 use crate::abi::*;
 
-/// The events at which a verified framework stops in the debugger. They change nothing by themselves.
+/// The events at which a verified framework stops in the debugger. They change nothing by
+/// themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Break {
     /// W-9: the enqueue is dropped.
@@ -55,8 +56,13 @@ pub(super) fn record(event: Break, object: &str) {
 }
 
 /// Entry of every DDI: a preemption point, and in strict mode the ceiling of V-8.
-pub(super) fn enter(call: &'static str, ceiling: u32) {
+pub(super) fn enter(call: &'static str, ceiling_level: u32) {
     hooks::preempt();
+    ceiling(call, ceiling_level);
+}
+
+/// A strict world ends when a call is made above its ceiling.
+pub(super) fn ceiling(call: &'static str, ceiling: u32) {
     if hooks::verifier() == Verifier::Strict && u32::from(hooks::irql()) > ceiling {
         hooks::irql_violation(call, ceiling);
     }
@@ -65,7 +71,7 @@ pub(super) fn enter(call: &'static str, ceiling: u32) {
 /// The check that three calls make themselves when they are asked to wait (V-2): false means that
 /// the verifier refuses the call.
 pub(super) fn may_wait(call: &'static str, object: &str) -> bool {
-    if hooks::verifier() == Verifier::Off || u32::from(hooks::irql()) <= PASSIVE_LEVEL {
+    if hooks::verifier() == Verifier::Off || u32::from(hooks::irql()) == PASSIVE_LEVEL {
         return true;
     }
     record(

@@ -185,8 +185,8 @@ pub unsafe extern "C" fn WdfWorkItemEnqueue(globals: PWDF_DRIVER_GLOBALS, work_i
         verifier::record(Break::WorkItemEnqueueRunningDown, object.name());
     }
     if let (true, Some(item)) = (enqueue, body.item.get()) {
-        // Between the unlock and this call the item counts as queued and is not: a second enqueue is
-        // coalesced with a run that has yet to be asked for.
+        // Between the unlock and this call the item counts as queued and is not: a second enqueue
+        // is coalesced with a run that has yet to be asked for.
         let run = Arc::clone(&object);
         item.queue(Box::new(move || thunk(&run)));
     }

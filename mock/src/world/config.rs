@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) max_cpus: u32,
     pub(crate) tick: u32,
     pub(crate) workers: u32,
+    pub(crate) late_timers: bool,
     pub(crate) verifier: Verifier,
     pub(crate) fail_allocation: Option<u64>,
     pub(crate) preemption: Preemption,
@@ -52,12 +53,13 @@ impl Config {
             max_cpus: 0,
             tick: 156_250,
             workers: 16,
+            late_timers: true,
             verifier: Verifier::Strict,
             fail_allocation: None,
             preemption: Preemption::Often,
             trace_all: false,
             step_limit: 4_000_000,
-            watchdog: (200_000, 500_000),
+            watchdog: (500_000, 1_000_000),
         }
     }
 

@@ -58,7 +58,9 @@ pub fn sleep_100ns(time: u64) {
 
 /// The precise interrupt time.
 pub fn now_100ns() -> u64 {
-    current().engine.now()
+    let w = current();
+    w.engine.preempt(w);
+    w.engine.now()
 }
 
 /// The CPU of the caller.
@@ -81,14 +83,49 @@ pub fn seed() -> Option<u64> {
     try_current().and_then(|w| w.config.seed)
 }
 
+/// Brings one more CPU online (N-23, N-25) and returns its index. Threads that may run everywhere may run on it
+/// too.
+///
+/// # Panics
+/// If the machine has its maximum already (`max_cpus`).
+pub fn add_cpu() -> u32 {
+    let w = current();
+    w.engine.preempt(w);
+    let cpu = w.nt.with(|nt| {
+        assert!(
+            nt.active < w.config.max_cpus,
+            "the machine has no CPU left to bring online"
+        );
+        let everywhere = nt.all_cpus();
+        nt.active += 1;
+        let now = nt.all_cpus();
+        for thread in &mut nt.threads {
+            if thread.affinity == everywhere {
+                thread.affinity = now;
+            }
+            if thread.user_affinity == Some(everywhere) {
+                thread.user_affinity = Some(now);
+            }
+        }
+        nt.active - 1
+    });
+    w.trace_event("CPU online", u64::from(cpu), 0);
+    w.engine.affinities_changed(w);
+    w.engine.preempt(w);
+    cpu
+}
+
 /// A number below `n`, picked by the seed.
 pub fn choose(n: u32) -> u32 {
     current().engine.choose(n)
 }
 
-/// A line that `DbgPrint` would show.
+/// A line that `DbgPrint` would show. Outside of a world it goes to standard error.
 pub fn debug_print(line: &str) {
-    current().debug_log.with(|log| log.push(line.to_owned()));
+    match try_current() {
+        Some(w) => w.debug_log.with(|log| log.push(line.to_owned())),
+        None => eprintln!("{line}"),
+    }
 }
 
 /// The lines of [`debug_print`] so far.

@@ -20,7 +20,7 @@ pub use failure::assertion_failed;
 pub use failure::{Failure, fail};
 pub use harness::*;
 pub use interrupt::Interrupt;
-pub use run::{Sim, Traced};
+pub use run::{Live, Sim, Traced};
 pub use seeds::seeds;
 pub use thread::{Gate, Thread, spawn};
 

@@ -218,7 +218,7 @@ pub(crate) fn free_bytes(w: &World, pointer: *mut u8) {
     let address = pointer.addr();
     let found = w.arena.with(|arena| {
         let block = &arena.blocks[arena.block_at(address)?];
-        (block.start == address).then(|| (block.start, block.size, block.name, block.freed))
+        (block.start == address).then_some((block.start, block.size, block.name, block.freed))
     });
     let Some((start, size, name, freed)) = found else {
         fail(

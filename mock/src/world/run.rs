@@ -1,8 +1,8 @@
 //! Builders of worlds.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use crate::engine::sim;
+use crate::engine::{live, sim};
 use crate::nt::{self, state::Kind};
 use crate::world::config::{Config, Preemption, Verifier};
 use crate::world::failure::Failure;
@@ -14,6 +14,60 @@ use crate::world::{panics, pool};
 pub struct Sim {
     config: Config,
 }
+
+/// A live world: OS threads as CPUs, real time.
+///
+/// A failure prints its report and ends the process with status 111: OS threads cannot be forgotten in the
+/// middle. Code that must be convicted runs in a child process.
+#[derive(Debug, Clone)]
+pub struct Live {
+    config: Config,
+}
+
+macro_rules! builder {
+    ($world:ident) => {
+        impl $world {
+            /// Active CPUs.
+            pub fn cpus(mut self, cpus: u32) -> Self {
+                self.config.cpus = cpus;
+                self
+            }
+
+            /// CPUs that the machine can ever have (N-23); at least the active ones.
+            pub fn max_cpus(mut self, cpus: u32) -> Self {
+                self.config.max_cpus = cpus;
+                self
+            }
+
+            /// The length of a tick in 100 ns: 156 250 is NT's default, 40 000 is a tick per jiffy at HZ = 250.
+            pub fn tick_100ns(mut self, tick: u32) -> Self {
+                self.config.tick = tick;
+                self
+            }
+
+            /// System worker threads (W-30).
+            pub fn workers(mut self, workers: u32) -> Self {
+                self.config.workers = workers;
+                self
+            }
+
+            /// How violations of IRQL ceilings are answered.
+            pub fn verifier(mut self, verifier: Verifier) -> Self {
+                self.config.verifier = verifier;
+                self
+            }
+
+            /// Makes the `nth` allocation of the driver and every later one fail, counted from 1 (V-1).
+            pub fn fail_allocation(mut self, nth: u64) -> Self {
+                self.config.fail_allocation = Some(nth);
+                self
+            }
+        }
+    };
+}
+
+builder!(Sim);
+builder!(Live);
 
 /// A run and its trace.
 #[derive(Debug)]
@@ -36,45 +90,16 @@ impl Sim {
         }
     }
 
-    /// Active CPUs.
-    pub fn cpus(mut self, cpus: u32) -> Self {
-        self.config.cpus = cpus;
-        self
-    }
-
-    /// CPUs that the machine can ever have (N-23); at least the active ones.
-    pub fn max_cpus(mut self, cpus: u32) -> Self {
-        self.config.max_cpus = cpus;
-        self
-    }
-
-    /// The length of a tick in 100 ns: 156 250 is NT's default, 40 000 is a tick per jiffy at HZ = 250.
-    pub fn tick_100ns(mut self, tick: u32) -> Self {
-        self.config.tick = tick;
-        self
-    }
-
-    /// System worker threads (W-30).
-    pub fn workers(mut self, workers: u32) -> Self {
-        self.config.workers = workers;
-        self
-    }
-
-    /// How violations of IRQL ceilings are answered.
-    pub fn verifier(mut self, verifier: Verifier) -> Self {
-        self.config.verifier = verifier;
-        self
-    }
-
-    /// Makes the `nth` allocation of the driver and every later one fail, counted from 1 (V-1).
-    pub fn fail_allocation(mut self, nth: u64) -> Self {
-        self.config.fail_allocation = Some(nth);
-        self
-    }
-
     /// How often a preemption point really switches.
     pub fn preemption(mut self, preemption: Preemption) -> Self {
         self.config.preemption = preemption;
+        self
+    }
+
+    /// Standard timers expire on the first tick at or after their due time. Without this they are, by seed,
+    /// a tick late now and then (T-30): for tests that say on which tick something happens.
+    pub fn timers_on_time(mut self) -> Self {
+        self.config.late_timers = false;
         self
     }
 
@@ -167,4 +192,59 @@ fn outcome<R>(w: &World, slot: &Mutex<Option<R>>) -> Result<R, Failure> {
     }
     let value = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(value.expect("a world without a failure ends when its first thread has returned"))
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Live {
+    /// A world with 4 CPUs, a tick of 15.625 ms, 16 system worker threads and a strict verifier.
+    pub fn new() -> Self {
+        Self {
+            config: Config::new(None),
+        }
+    }
+
+    /// Runs `f` as the first system thread of the world, and waits for it.
+    ///
+    /// # Errors
+    /// None: a failure ends the process. The type is that of [`Sim::run`].
+    ///
+    /// # Panics
+    /// Inside another world.
+    pub fn run<R: Send + 'static>(
+        self,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        assert!(try_current().is_none(), "a world is run inside a world");
+        panics::install();
+        pool::install_fault_handler();
+        let config = self.config.checked();
+        let engine = Box::new(live::Live::new(&config));
+        let world = Box::into_raw(Box::new(World::new(config, engine)));
+        // SAFETY: the box is freed below if every OS thread has left the world, and never otherwise.
+        let w: &'static World = unsafe { &*world };
+        let guard = enter(w);
+        let (sender, result) = mpsc::channel();
+        let engine = w.engine.as_live().expect("this world is live");
+        engine.start_service(w);
+        let body = Box::new(move || {
+            // The receiver is gone only if the process ends.
+            let _ = sender.send(f());
+        });
+        nt::thread::create(w, "main".to_owned(), Kind::Harness, None, body);
+        let value = result
+            .recv()
+            .expect("a live world that fails ends the process");
+        let left = engine.leave();
+        drop(guard);
+        if left {
+            // SAFETY: every OS thread has left the world, and nothing else keeps a reference.
+            drop(unsafe { Box::from_raw(world) });
+        }
+        Ok(value)
+    }
 }

@@ -4,9 +4,11 @@ use std::any::{Any, TypeId};
 use std::cell::Cell;
 use std::fmt;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 use crate::engine::{Big, Engine};
+use crate::image::Statics;
 use crate::nt::state::NtState;
 use crate::world::config::Config;
 use crate::world::counters::Counters;
@@ -20,7 +22,7 @@ use crate::world::trace::Trace;
 /// A module keeps its own per-world state with [`World::extension`]: it names a type of its own with
 /// `Default`, and gets the one value of that type in this world, made on first use and alive as long as
 /// the world. State that changes goes behind a [`Big`] in that type:
-/// ```ignore
+/// ```text
 /// #[derive(Default)]
 /// struct Objects { table: Big<Table> }
 /// let objects = world::current().extension::<Objects>();
@@ -43,8 +45,10 @@ pub(crate) struct World {
     pub(crate) allocations: AtomicU64,
     /// The command line that runs this world again.
     pub(crate) replay: String,
+    /// The first extension, which is nearly always the one that is asked for, and the others.
+    extension: OnceLock<(TypeId, Box<dyn Any + Send + Sync>)>,
     extensions: Big<Vec<(TypeId, *const (dyn Any + Send + Sync))>>,
-    statics: Big<Vec<(usize, *const ())>>,
+    statics: Statics,
 }
 
 // SAFETY: the raw pointers are owned boxes of `Send + Sync` values (`extension`) and of values that
@@ -78,8 +82,9 @@ impl World {
             debug_log: Big::default(),
             breaks: Big::default(),
             arena: Big::new(arena),
+            extension: OnceLock::new(),
             extensions: Big::default(),
-            statics: Big::default(),
+            statics: Statics::default(),
             config,
         }
     }
@@ -87,6 +92,16 @@ impl World {
     /// The value of type `T` of this world, made on first use. See the type's documentation.
     pub(crate) fn extension<T: Default + Any + Send + Sync>(&self) -> &T {
         let id = TypeId::of::<T>();
+        let (first, value) = self.extension.get_or_init(|| (id, Box::new(T::default())));
+        if *first == id {
+            return value
+                .downcast_ref()
+                .expect("an extension is stored under its own type");
+        }
+        self.other_extension(id)
+    }
+
+    fn other_extension<T: Default + Any + Send + Sync>(&self, id: TypeId) -> &T {
         let found = self.extensions.with(|list| {
             list.iter()
                 .find(|(other, _)| *other == id)
@@ -117,22 +132,7 @@ impl World {
         address: usize,
         make: impl FnOnce() -> *const (),
     ) -> *const () {
-        let find = |list: &mut Vec<(usize, *const ())>| {
-            list.iter()
-                .find(|(other, _)| *other == address)
-                .map(|&(_, value)| value)
-        };
-        if let Some(value) = self.statics.with(find) {
-            return value;
-        }
-        let made = make();
-        self.statics.with(|list| match find(list) {
-            Some(value) => value,
-            None => {
-                list.push((address, made));
-                made
-            }
-        })
+        self.statics.get(address, make)
     }
 }
 

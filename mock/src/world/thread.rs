@@ -46,7 +46,10 @@ impl Thread {
     pub fn is_blocked(&self) -> bool {
         let w = current();
         w.engine.preempt(w);
-        w.nt.with(|nt| nt.threads[self.id].waiting.is_some())
+        w.nt.with(|nt| {
+            let thread = &nt.threads[self.id];
+            thread.waiting.is_some() && thread.wait_status.is_none()
+        })
     }
 }
 

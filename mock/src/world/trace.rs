@@ -58,12 +58,15 @@ impl Trace {
             a,
             b,
         };
+        let name = what.bytes().fold(0, |sum: u64, byte| {
+            (sum << 5) ^ (sum >> 59) ^ u64::from(byte)
+        });
         let words = [
             step,
             u64::from(cpu),
             u64::from(irql),
             thread as u64,
-            what.len() as u64,
+            name,
             a,
             b,
         ];

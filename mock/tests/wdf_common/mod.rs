@@ -1,14 +1,15 @@
-//! What the tests of the WDF layer share: handles that may cross threads, callbacks that are closures.
+//! What the tests of the WDF layer share: handles that may cross threads, callbacks that are
+//! closures.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(missing_docs, reason = "a module of tests")]
+#![allow(missing_docs, unreachable_pub, reason = "a module of tests")]
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
-use kmdf_mock::call_unsafe_wdf_function_binding as wdf;
+use kmdf_mock::call_unsafe_wdf_function_binding as unsafe_wdf;
 use kmdf_mock::world::{self, Driver, Failure, Sim, Verifier};
 use kmdf_mock::*;
 
@@ -33,7 +34,7 @@ unsafe impl Sync for TypeInfo {}
 pub static CONTEXT: TypeInfo = TypeInfo(WDF_OBJECT_CONTEXT_TYPE_INFO {
     Size: size_of::<WDF_OBJECT_CONTEXT_TYPE_INFO>() as u32,
     ContextName: c"Context".as_ptr().cast_mut(),
-    ContextSize: size_of::<Context>() as u64,
+    ContextSize: size_of::<Context>(),
     UniqueType: &raw const CONTEXT.0,
     EvtDriverGetUniqueContextType: None,
 });
@@ -76,7 +77,7 @@ pub fn timer_config() -> WDF_TIMER_CONFIG {
 pub fn context_of(handle: usize) -> *mut Context {
     // SAFETY: any handle may be passed; a bad one fails the world.
     unsafe {
-        wdf!(
+        unsafe_wdf!(
             WdfObjectGetTypedContextWorker,
             handle as WDFOBJECT,
             &raw const CONTEXT.0
@@ -90,7 +91,8 @@ fn call(handle: usize, which: impl Fn(&Context) -> *mut Callback) {
     if context.is_null() {
         return;
     }
-    // SAFETY: the context is alive during every callback, and its boxes live until the destroy callback.
+    // SAFETY: the context is alive during every callback, and its boxes live until the destroy
+    // callback.
     let callback = unsafe { which(&*context).as_ref() };
     if let Some(callback) = callback {
         callback(handle);
@@ -184,13 +186,13 @@ macro_rules! object {
 
             pub fn delete(self) {
                 // SAFETY: any handle may be passed; a bad one fails the world.
-                unsafe { wdf!(WdfObjectDelete, self.0 as WDFOBJECT) }
+                unsafe { unsafe_wdf!(WdfObjectDelete, self.0 as WDFOBJECT) }
             }
 
             pub fn reference(self) {
                 // SAFETY: as above.
                 unsafe {
-                    wdf!(
+                    unsafe_wdf!(
                         WdfObjectReferenceActual,
                         self.0 as WDFOBJECT,
                         null_mut(),
@@ -203,7 +205,7 @@ macro_rules! object {
             pub fn dereference(self) {
                 // SAFETY: as above.
                 unsafe {
-                    wdf!(
+                    unsafe_wdf!(
                         WdfObjectDereferenceActual,
                         self.0 as WDFOBJECT,
                         null_mut(),
@@ -230,7 +232,7 @@ pub fn try_dpc(
     let mut handle = null_mut();
     // SAFETY: all pointers are good for the call.
     let status = unsafe {
-        wdf!(
+        unsafe_wdf!(
             WdfDpcCreate,
             &raw mut config,
             &raw mut attributes,
@@ -251,7 +253,7 @@ pub fn try_work_item(
     let mut handle = null_mut();
     // SAFETY: all pointers are good for the call.
     let status = unsafe {
-        wdf!(
+        unsafe_wdf!(
             WdfWorkItemCreate,
             &raw mut config,
             &raw mut attributes,
@@ -272,7 +274,7 @@ pub fn try_timer(
     let mut handle = null_mut();
     // SAFETY: all pointers are good for the call.
     let status = unsafe {
-        wdf!(
+        unsafe_wdf!(
             WdfTimerCreate,
             &raw mut config,
             &raw mut attributes,
@@ -289,7 +291,7 @@ pub fn try_timer(
 pub fn try_general(mut attributes: WDF_OBJECT_ATTRIBUTES) -> Result<General, NTSTATUS> {
     let mut handle: WDFOBJECT = null_mut();
     // SAFETY: all pointers are good for the call.
-    let status = unsafe { wdf!(WdfObjectCreate, &raw mut attributes, &raw mut handle) };
+    let status = unsafe { unsafe_wdf!(WdfObjectCreate, &raw mut attributes, &raw mut handle) };
     if status < 0 {
         Err(status)
     } else {
@@ -324,17 +326,17 @@ pub fn general(parent: usize) -> General {
 impl Dpc {
     pub fn enqueue(self) -> bool {
         // SAFETY: any handle may be passed; a bad one fails the world.
-        unsafe { wdf!(WdfDpcEnqueue, self.raw()) != 0 }
+        unsafe { unsafe_wdf!(WdfDpcEnqueue, self.raw()) != 0 }
     }
 
     pub fn cancel(self, wait: bool) -> bool {
         // SAFETY: as above.
-        unsafe { wdf!(WdfDpcCancel, self.raw(), wait.into()) != 0 }
+        unsafe { unsafe_wdf!(WdfDpcCancel, self.raw(), wait.into()) != 0 }
     }
 
     pub fn kdpc(self) -> PKDPC {
         // SAFETY: as above.
-        unsafe { wdf!(WdfDpcWdmGetDpc, self.raw()) }
+        unsafe { unsafe_wdf!(WdfDpcWdmGetDpc, self.raw()) }
     }
 
     /// Runs on `cpu` from the next enqueue on, at once even from another CPU (D-23, D-24).
@@ -365,12 +367,12 @@ impl Dpc {
 impl WorkItem {
     pub fn enqueue(self) {
         // SAFETY: any handle may be passed; a bad one fails the world.
-        unsafe { wdf!(WdfWorkItemEnqueue, self.raw()) }
+        unsafe { unsafe_wdf!(WdfWorkItemEnqueue, self.raw()) }
     }
 
     pub fn flush(self) {
         // SAFETY: as above.
-        unsafe { wdf!(WdfWorkItemFlush, self.raw()) }
+        unsafe { unsafe_wdf!(WdfWorkItemFlush, self.raw()) }
     }
 }
 
@@ -382,12 +384,12 @@ impl Timer {
 
     pub fn start(self, due_time: i64) -> bool {
         // SAFETY: any handle may be passed; a bad one fails the world.
-        unsafe { wdf!(WdfTimerStart, self.raw(), due_time) != 0 }
+        unsafe { unsafe_wdf!(WdfTimerStart, self.raw(), due_time) != 0 }
     }
 
     pub fn stop(self, wait: bool) -> bool {
         // SAFETY: as above.
-        unsafe { wdf!(WdfTimerStop, self.raw(), wait.into()) != 0 }
+        unsafe { unsafe_wdf!(WdfTimerStop, self.raw(), wait.into()) != 0 }
     }
 }
 

@@ -7,6 +7,7 @@
 mod clock;
 mod context;
 mod deliver;
+mod hang;
 mod report;
 mod schedule;
 mod state;
@@ -134,6 +135,18 @@ impl Sim {
         unsafe { (*yielder).suspend(why) };
     }
 
+    /// Moves the current thread if its affinity excludes the CPU that it is on.
+    fn leave_forbidden_cpu(&self) {
+        let moves = self.state.with(|s| {
+            let cpu = self.current.get();
+            let id = s.cpus[cpu].thread.expect("a running context has a thread");
+            s.contexts[id].affinity & (1 << cpu) == 0
+        });
+        if moves {
+            self.suspend(Why::Moved);
+        }
+    }
+
     fn update_attention(&self, s: &State) {
         self.attention
             .set(s.cpus[self.current.get()].wants_attention());
@@ -206,9 +219,13 @@ impl Engine for Sim {
     }
 
     fn set_irql(&self, w: &World, irql: u8) {
+        let lowered = irql < 2 && self.irql() >= 2;
         self.change_irql(irql);
         if self.attention.get() {
             self.deliver(w);
+        }
+        if lowered {
+            self.leave_forbidden_cpu();
         }
     }
 
@@ -260,13 +277,23 @@ impl Engine for Sim {
     fn move_to_affinity(&self, w: &World) {
         let id = self.thread();
         let affinity = w.nt.with(|nt| nt.threads[id].affinity);
-        let moves = self.state.with(|s| {
+        let stays = self.state.with(|s| {
             s.contexts[id].affinity = affinity;
-            affinity & (1 << self.current.get()) == 0 && s.cpus[self.current.get()].irql < 2
+            s.cpus[self.current.get()].irql >= 2
         });
-        if moves {
-            self.suspend(Why::Moved);
+        if !stays {
+            self.leave_forbidden_cpu();
         }
+    }
+
+    fn affinities_changed(&self, w: &World) {
+        let affinities: Vec<u64> =
+            w.nt.with(|nt| nt.threads.iter().map(|thread| thread.affinity).collect());
+        self.state.with(|s| {
+            for (context, affinity) in s.contexts.iter_mut().zip(affinities) {
+                context.affinity = affinity;
+            }
+        });
     }
 
     fn request_drain(&self, _w: &World, cpu: u32) {

@@ -2,22 +2,21 @@
 
 use crate::engine::sim::context::{Phase, Why, resume};
 use crate::engine::sim::state::State;
-use crate::engine::sim::{Sim, publish, report};
+use crate::engine::sim::{Sim, hang, publish, report};
 use crate::engine::{Entry, ThreadId};
 use crate::nt::state::Kind;
 use crate::world::config::CPU_LIMIT;
 use crate::world::state::{World, current};
 
-/// Once in so many switches a CPU is held back for a while: long windows in one context find what many
-/// short ones do not.
-const HOLD_ONE_IN: u32 = 12;
-/// Longest hold, as a power of two of switches.
-const HOLD_POWER: u32 = 11;
+/// Shortest and longest hold of a CPU, as powers of two of preemption points.
+const HOLD_POWERS: (u32, u32) = (3, 12);
 
 impl Sim {
     /// Runs the world until thread `main` is over or the world has failed.
     pub(crate) fn run(&self, w: &World, main: ThreadId) {
+        let watch = hang::watch(&w.replay);
         loop {
+            watch.pulse.beat();
             let over = self.state.with(|s| s.contexts[main].phase == Phase::Over);
             if over || w.failure.with(|failure| failure.is_some()) {
                 break;
@@ -36,12 +35,13 @@ impl Sim {
 
     /// Picks the CPU that goes on.
     fn pick(&self) -> Option<usize> {
+        let step = self.step.get();
         self.state.with(|s| {
             let mut candidates = [0_u8; CPU_LIMIT as usize];
             let mut count = 0;
             for held in [false, true] {
                 for cpu in 0..s.cpus.len() {
-                    if s.is_runnable(cpu) && (held || s.cpus[cpu].held_until <= s.switches) {
+                    if s.is_runnable(cpu) && (held || s.cpus[cpu].held_until <= step) {
                         candidates[count] = cpu as u8;
                         count += 1;
                     }
@@ -62,7 +62,6 @@ impl Sim {
             None => self.dispatch(w, cpu),
         };
         let coro = self.state.with(|s| {
-            s.switches += 1;
             self.plan_switch(s);
             self.entered_step.set(self.step.get());
             self.update_attention(s);
@@ -78,7 +77,7 @@ impl Sim {
         self.state.with(|s| {
             s.cpus[cpu].time = self.own_time(s);
             s.cpus[cpu].drain |= queued;
-            s.put_down(cpu, id, why);
+            s.put_down(self.step.get(), cpu, id, why);
         });
     }
 
@@ -165,12 +164,16 @@ impl State {
     }
 
     /// Books what a context that gave the OS thread back does next.
-    fn put_down(&mut self, cpu: usize, id: ThreadId, why: Why) {
+    fn put_down(&mut self, step: u64, cpu: usize, id: ThreadId, why: Why) {
         match why {
             Why::Preempted => {
-                if self.rng.one_in(HOLD_ONE_IN) {
-                    let power = 1 + self.rng.below(HOLD_POWER);
-                    self.cpus[cpu].held_until = self.switches + (1 << power);
+                // One at a time: two CPUs that are held back cancel each other out.
+                let held = self.cpus.iter().any(|cpu| cpu.held_until > step);
+                if !held && self.rng.one_in(self.hold_one_in) {
+                    let (least, most) = HOLD_POWERS;
+                    let power = least + self.rng.below(most - least + 1);
+                    self.cpus[cpu].held_until = step + (1 << power);
+                    return;
                 }
                 let low = self.cpus[cpu].irql < 2 && Some(id) != self.cpus[cpu].idle;
                 let one_in = if self.has_ready(cpu) { 2 } else { 8 };

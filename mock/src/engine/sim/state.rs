@@ -45,7 +45,7 @@ pub(super) struct Cpu {
     pub(super) drain: bool,
     /// Interrupt lines may be asserted.
     pub(super) interrupt: bool,
-    /// Until this count of switches the CPU makes no progress if another can.
+    /// Until this step the CPU makes no progress if another can.
     pub(super) held_until: u64,
     /// Time spent on this CPU, in 100 ns.
     pub(super) time: u64,
@@ -85,9 +85,11 @@ pub(super) struct State {
     /// Who sleeps until when; unordered, there are few.
     pub(super) sleepers: Vec<(u64, ThreadId)>,
     pub(super) settlers: VecDeque<ThreadId>,
-    pub(super) switches: u64,
     /// Mean number of points between two switches.
     pub(super) pace: u32,
+    /// Once in so many preemptions the CPU is held back for a while: one long window finds what many short
+    /// ones do not.
+    pub(super) hold_one_in: u32,
     /// Times the clock was moved because nothing could run.
     pub(super) jumps: u64,
     /// Such moves in a row that only ended waits that are repeated.
@@ -95,15 +97,15 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(rng: Rng, cpus: usize, pace: u32) -> Self {
+    pub(super) fn new(mut rng: Rng, cpus: usize, pace: u32) -> Self {
         Self {
+            hold_one_in: [2, 3, 6, 12, 40][rng.below(5) as usize],
             rng,
             cpus: vec![Cpu::new(); cpus],
             contexts: Vec::new(),
             ready: Vec::new(),
             sleepers: Vec::new(),
             settlers: VecDeque::new(),
-            switches: 0,
             pace,
             jumps: 0,
             soft_jumps: 0,

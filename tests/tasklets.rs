@@ -867,7 +867,7 @@ fn kill_enable_and_schedule_race() {
 /// while the enable that let it run, or the drain that parked it, is still under way on another CPU.
 #[test]
 fn freed_after_kill_while_the_enable_is_under_way() {
-    rows_on(busy_machine, NonReentrant, 1000, |_| {
+    rows_with_on(busy_machine, NonReentrant, 1000, |_| {
         let tasklet = Tasklet::counting();
         let seen = tasklet.seen();
         tasklet.disable();
@@ -891,6 +891,26 @@ fn freed_after_kill_while_the_enable_is_under_way() {
         killer.join();
         world::settle();
         sim_assert_eq!(seen.runs(), 1);
+    });
+}
+
+/// T4 of the engine, the other end: the killer comes as the run ends, and frees the tasklet while the
+/// drain that ran it is about to leave it.
+#[test]
+fn freed_after_kill_while_the_run_ends() {
+    rows_with_on(busy_machine, NonReentrant, 1000, |_| {
+        let go = Flag::default();
+        let ends = go.clone();
+        let tasklet = Tasklet::new(move |_, _| ends.set());
+        let seen = tasklet.seen();
+        let killers = world::spawn("killer", Some(3), move || {
+            go.spin();
+            end(tasklet);
+        });
+        schedule_on(1, tasklet);
+        killers.join();
+        world::settle();
+        sim_assert_eq!((seen.runs(), seen.inside()), (1, 0));
     });
 }
 

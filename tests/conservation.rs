@@ -124,11 +124,11 @@ macro_rules! schedules {
 schedules! {
     self_reentrant_never: SelfReentrant, Never, 1000;
     self_reentrant_seldom: SelfReentrant, Seldom, 2500;
-    self_reentrant_often: SelfReentrant, Often, 5000;
+    self_reentrant_often: SelfReentrant, Often, 8000;
     self_reentrant_always: SelfReentrant, Always, 2000;
     non_reentrant_never: NonReentrant, Never, 1000;
     non_reentrant_seldom: NonReentrant, Seldom, 2500;
-    non_reentrant_often: NonReentrant, Often, 5000;
+    non_reentrant_often: NonReentrant, Often, 8000;
     non_reentrant_always: NonReentrant, Always, 2000;
 }
 
@@ -155,7 +155,7 @@ macro_rules! controls {
 }
 
 controls! {
-    control_a_cancel_that_is_not_counted: ForgetCancel, ["conservation", "flush"];
+    control_a_cancel_that_is_not_counted: ForgetCancel, ["conservation", "answer", "flush"];
     control_a_queueing_that_is_not_counted: ForgetQueue, ["conservation", "answer"];
     control_a_queueing_that_never_was: PhantomQueue, ["conservation", "answer", "flush"];
     control_a_function_called_twice: RunTwice, ["conservation"];

@@ -76,7 +76,7 @@ enum Weather {
 impl Weather {
     fn choose() -> Self {
         match choose(8) {
-            0 | 1 => Self::WorkStorm(core::array::from_fn(|_| match choose(10) {
+            0..=2 => Self::WorkStorm(core::array::from_fn(|_| match choose(10) {
                 0..=2 => Call::Queue,
                 3 | 4 => Call::QueueDelayed(0),
                 5 | 6 => Call::Modify(0),
@@ -84,7 +84,7 @@ impl Weather {
                 8 => Call::CancelSync,
                 _ => Call::FlushDelayed,
             })),
-            2 => Self::TaskletStorm,
+            3 => Self::TaskletStorm,
             _ => Self::Fair,
         }
     }
@@ -534,7 +534,11 @@ impl Plant {
 
     /// What a thread does.
     fn traffic(self: &Arc<Self>) {
-        for _ in 0..8 + choose(24) {
+        let events = match self.weather {
+            Weather::Fair => 8 + choose(24),
+            Weather::WorkStorm(_) | Weather::TaskletStorm => 40 + choose(120),
+        };
+        for _ in 0..events {
             let job = choose(self.jobs().len() as u32) as usize;
             let tasklet = choose(self.tasklets().len() as u32) as usize;
             let event = match self.weather {
@@ -606,9 +610,9 @@ impl Plant {
             1 => Wq::with(0, 1),
             _ => Wq::with(WQ_UNBOUND, 2),
         };
-        let accounts: Vec<_> = (0..1 + choose(3))
-            .map(|_| self.start_once(queue, 0))
-            .collect();
+        // Now and then more than a worker runs before it gives its thread back.
+        let count = if choose(4) == 0 { 40 } else { 1 + choose(3) };
+        let accounts: Vec<_> = (0..count).map(|_| self.start_once(queue, 0)).collect();
         queue.destroy();
         let ended = accounts
             .iter()

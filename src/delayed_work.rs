@@ -9,7 +9,7 @@ pub use crate::engine::item::delayed_work;
 use crate::engine::work::refuse;
 use crate::kmdf::{Queue, Raised, Runtime, enter_to_queue, visit};
 use crate::work::{DECLARE_WORK, identity, report_null, work_func_t, work_pending, work_struct};
-use crate::workqueue::{system_wq, workqueue_struct};
+use crate::workqueue::{named, system_wq, workqueue_struct};
 
 /// A delayed work that is ready to be queued, for statics and fields. Linux:
 /// `DECLARE_DELAYED_WORK`.
@@ -137,13 +137,13 @@ unsafe fn with_queue<R>(
     arm: impl FnOnce(&Runtime, &Queue, Raised) -> R,
 ) -> Option<R> {
     let (item, func) = identity(&dwork.work);
-    if wq.is_null() {
+    let (runtime, raised) = enter_to_queue(call, item, func)?;
+    // SAFETY: by the caller's word.
+    let Some(queue) = (unsafe { named(wq) }) else {
         report_null(call, item, func);
         return None;
-    }
-    let (runtime, raised) = enter_to_queue(call, item, func)?;
-    // SAFETY: a live queue, by the caller's word; after a detach the pointer is not followed.
-    Some(arm(runtime, unsafe { &*wq.cast::<Queue>() }, raised))
+    };
+    Some(arm(runtime, queue, raised))
 }
 
 /// Cancels `dwork` and does not wait. Linux: `cancel_delayed_work`.

@@ -12,10 +12,10 @@ use crate::engine::diagnostic::{Diagnostic, report};
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
 use crate::engine::work::refuse;
-use crate::kmdf::{Kmdf, Queue, enter, enter_to_queue, image, visit};
+use crate::kmdf::{Kmdf, enter, enter_to_queue, image, visit};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicPtr, AtomicU64};
-use crate::workqueue::workqueue_struct;
+use crate::workqueue::{named, workqueue_struct};
 
 /// A work that is ready to be queued, for statics and fields. Linux: `DECLARE_WORK`.
 #[must_use]
@@ -59,15 +59,15 @@ pub unsafe fn queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> b
         return false;
     }
     let (item, func) = identity(work);
-    if wq.is_null() {
-        report_null("queue_work", item, func);
-        return false;
-    }
     let Some((runtime, raised)) = enter_to_queue("queue_work", item, func) else {
         return false;
     };
-    // SAFETY: a live queue, by the caller's word; after a detach the pointer is not followed.
-    runtime.queue_work(unsafe { &*wq.cast::<Queue>() }, work, raised)
+    // SAFETY: a live queue or null, by the caller's word.
+    let Some(queue) = (unsafe { named(wq) }) else {
+        report_null("queue_work", item, func);
+        return false;
+    };
+    runtime.queue_work(queue, work, raised)
 }
 
 /// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.

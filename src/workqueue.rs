@@ -70,8 +70,11 @@ fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
 ///
 /// `wq` is a live queue and stays so during the call.
 pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
-    // SAFETY: by the caller's word.
-    if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
+    let Some(runtime) = visit() else {
+        return;
+    };
+    // SAFETY: by the caller's word, and the visit keeps `system_wq`.
+    if let Some(queue) = unsafe { named(wq) } {
         runtime.flush_queue(queue, "flush_workqueue");
     }
 }
@@ -85,8 +88,8 @@ pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
 ///
 /// # Safety
 ///
-/// `wq` came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to it from
-/// outside any more, and it is not used after the call.
+/// `wq` is null, or came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to
+/// it from outside any more, and it is not used after the call.
 pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
     // SAFETY: by the caller's word.
     if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
@@ -94,11 +97,39 @@ pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
     }
 }
 
-/// The queue that `schedule_work` uses; null before attach and after detach. Linux: `system_wq`.
+/// The queue that `schedule_work` uses; null before attach and after detach. A driver may keep the
+/// pointer: it is a name, so after another attach it means the queue of that one. Linux:
+/// `system_wq`.
 ///
 /// IRQL: any.
 #[must_use]
 pub fn system_wq() -> *mut workqueue_struct {
     // ORDERING: SeqCst: pairs with the publication in attach.
-    image().system_wq.load(SeqCst).cast()
+    if image().system_wq.load(SeqCst).is_null() {
+        return core::ptr::null_mut();
+    }
+    system_name()
+}
+
+/// What `system_wq` is called by: an address that is no queue's and lasts as long as the image.
+fn system_name() -> *mut workqueue_struct {
+    core::ptr::from_ref(&image().system_wq).cast_mut().cast()
+}
+
+/// The queue that a driver's pointer names. `system_wq` is looked up in each call: who has read it
+/// before a detach would find a queue that is freed.
+///
+/// # Safety
+///
+/// `wq` is a live queue, `system_wq` or null. The caller has been raised since it found the runtime
+/// accepting, or is visiting it, for as long as it uses the queue (G1, G2).
+pub(crate) unsafe fn named<'a>(wq: *mut workqueue_struct) -> Option<&'a Queue> {
+    let queue = if wq == system_name() {
+        // ORDERING: SeqCst: detach makes it null, and then waits for raised sections and visitors.
+        image().system_wq.load(SeqCst)
+    } else {
+        wq.cast()
+    };
+    // SAFETY: alive by the caller's word.
+    unsafe { queue.as_ref() }
 }

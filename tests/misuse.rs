@@ -35,19 +35,22 @@ fn misuse(codes: &'static [&'static str], scenario: fn(&Rig)) {
     }
 }
 
-/// Stands for the address of the queue P, which is named by its name.
-const QUEUE_P: usize = 0;
-
 /// Does `f`, which must report `codes` in this order, each line naming `call` and the item at `address`.
 fn reporting<R>(codes: &[&str], call: &str, address: usize, f: impl FnOnce() -> R) -> R {
+    reporting_at(codes, &format!("{call}(item {address:#x}, "), f)
+}
+
+/// The same for a call about the queue that was allocated as `name`.
+fn reporting_queue<R>(codes: &[&str], call: &str, name: &str, f: impl FnOnce() -> R) -> R {
+    reporting_at(codes, &format!("{call}(workqueue \"{name}\")"), f)
+}
+
+fn reporting_at<R>(codes: &[&str], place: &str, f: impl FnOnce() -> R) -> R {
     let (lines, before) = (world::debug_log().len(), reports().len());
     let result = f();
     sim_assert_eq!(reports().split_off(before), codes);
     for line in world::debug_log().split_off(lines) {
-        let item = format!("{call}(item {address:#x}, ");
-        let queue = format!("{call}(workqueue \"P\")");
-        let named = line.contains(&item) || (address == QUEUE_P && line.contains(&queue));
-        sim_assert!(named, "{line} does not name {call} and {address:#x}");
+        sim_assert!(line.contains(place), "{line} does not name {place}");
         let advice = line.split_once("): ").map_or("", |(_, advice)| advice);
         sim_assert!(advice.len() > 30, "{line} does not say what to do");
     }
@@ -245,11 +248,10 @@ fn bh06_waiting_at_dispatch() {
             false
         );
         armed.wait_begun(1);
-        let queue = QUEUE_P;
-        reporting(&["BH06"], "flush_workqueue", queue, || {
+        reporting_queue(&["BH06"], "flush_workqueue", "P", || {
             world::at_dispatch(|| wq.flush());
         });
-        reporting(&["BH06"], "destroy_workqueue", queue, || {
+        reporting_queue(&["BH06"], "destroy_workqueue", "P", || {
             world::at_dispatch(|| wq.destroy());
         });
         sim_assert!(pending.queue(wq), "the queue was not destroyed");
@@ -331,10 +333,9 @@ fn bh07_a_work_that_waits_for_itself() {
 fn bh07_a_work_that_waits_for_its_queue() {
     misuse(&["BH07"], |_| {
         let wq = Wq::bound();
-        let queue = QUEUE_P;
         let work = Work::new(move |_, _| {
-            reporting(&["BH07"], "flush_workqueue", queue, || wq.flush());
-            reporting(&["BH07"], "destroy_workqueue", queue, || wq.destroy());
+            reporting_queue(&["BH07"], "flush_workqueue", "P", || wq.flush());
+            reporting_queue(&["BH07"], "destroy_workqueue", "P", || wq.destroy());
         });
         for _ in 0..2 {
             sim_assert!(work.queue(wq));

@@ -182,9 +182,10 @@ impl<B: Backend> Runtime<B> {
         modified
     }
 
-    /// Makes PENDING of `work` the caller's, wherever the work is. Refused only if `take` has found it
-    /// disabled or not initialised: that a claim failed means nothing by itself, for the instance that
-    /// was in its way may have begun to run since, and that run need not see the caller's stores.
+    /// Makes PENDING of `work` the caller's, wherever the work is. Refused only if `take` has found
+    /// it disabled or not initialised: that a claim failed means nothing by itself, for the
+    /// instance that was in its way may have begun to run since, and that run need not see the
+    /// caller's stores.
     fn own(&self, work: &work_struct, raised: &Raised<B>, deferred: &mut Deferred<B>) -> Modified {
         loop {
             let Taken::Not { word, depth } = self.take(work, raised, deferred) else {

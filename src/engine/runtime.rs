@@ -203,11 +203,10 @@ impl<B: Backend> Runtime<B> {
         self.closing.load(SeqCst)
     }
 
-    /// Waits until every raised section that began before has ended (G1). IRQL: <= APC.
+    /// Waits until every raised section that began before has ended (G1). A CPU that is not active
+    /// yet has none, and must not be asked: its DPC cannot be queued (H-36). IRQL: <= APC.
     pub(crate) fn synchronize(&self) {
-        // A CPU that is not active yet runs nothing, and no DPC may be queued to it. One that is
-        // added from here on begins after this.
-        for cpu in 0..self.cpu_count.min(B::active_cpus()) {
+        for cpu in 0..B::active_cpus().min(self.cpu_count) {
             let waiter = pin!(Waiter::<B>::new(0));
             let waiter = waiter.into_ref();
             waiter.prepare();

@@ -146,17 +146,39 @@ impl<B: Backend> Runtime<B> {
     /// For detach: waits until every queue is idle; whether one was not.
     pub(crate) fn wait_until_queues_are_idle(&self) -> bool {
         let mut waited = false;
-        let mut next = self.queue_after(None);
-        while let Some(queue) = next {
-            waited |= self.wait_until_idle(queue);
-            next = self.queue_after(Some(queue));
+        while self.wait_for_a_busy_queue() {
+            waited = true;
         }
         waited
     }
 
+    /// Waits until a queue that is not idle has become so; `false` if all are. A queue may be
+    /// destroyed meanwhile by a visitor, so no queue is followed once the list's lock is released.
+    fn wait_for_a_busy_queue(&self) -> bool {
+        let waiter = pin!(Waiter::<B>::new(0));
+        let waiter = waiter.into_ref();
+        waiter.prepare();
+        let waits = {
+            let raised = Raised::<B>::new();
+            let queues = self.queues.lock(&raised);
+            queues.iter().any(|queue| {
+                let mut state = queue.state.lock(&raised);
+                let busy = !state.is_idle();
+                if busy {
+                    state.idle_waiters.push_back(waiter.handle());
+                }
+                busy
+            })
+        };
+        if waits {
+            waiter.wait();
+        }
+        waits
+    }
+
     /// For detach: destroys every queue, reporting all but `own`.
     pub(crate) fn destroy_queues(&self, own: Option<&Queue<B>>) {
-        while let Some(queue) = self.queue_after(None) {
+        while let Some(queue) = self.first_queue() {
             if !own.is_some_and(|own| core::ptr::eq(own, queue)) {
                 report_queue(Diagnostic::QueueAtEnd, "detach", queue);
             }
@@ -173,19 +195,13 @@ impl<B: Backend> Runtime<B> {
             .any(|queue| queue.state.lock(&raised).is_worker(thread))
     }
 
-    fn queue_after(&self, queue: Option<&Queue<B>>) -> Option<&Queue<B>> {
+    fn first_queue(&self) -> Option<&Queue<B>> {
         let raised = Raised::<B>::new();
         let queues = self.queues.lock(&raised);
-        let mut cursor = match queue {
-            // SAFETY: only detach walks the list, and nobody else destroys queues by then.
-            Some(queue) => unsafe { queues.cursor_from_ptr(core::ptr::from_ref(queue)) },
-            None => queues.cursor(),
-        };
-        cursor.move_next();
-        let next = cursor.get().map(core::ptr::from_ref);
+        let first = queues.front().get().map(core::ptr::from_ref);
         // SAFETY: a queue on the list lives until `destroy_queue`, which detach alone calls by
         // then.
-        next.map(|queue| unsafe { &*queue })
+        first.map(|queue| unsafe { &*queue })
     }
 
     /// Whether the caller may wait for `queue`: not at DISPATCH, and not from one of its works (row

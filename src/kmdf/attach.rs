@@ -245,6 +245,9 @@ fn tear_down(image: &Image) {
         report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);
     }
     let system = image.system_wq.swap(core::ptr::null_mut(), SeqCst);
+    // G2: who has looked it up before may still be waiting for it.
+    runtime.synchronize();
+    runtime.wait_for_visitors();
     // SAFETY: the queue that `build` made, or null.
     runtime.destroy_queues(unsafe { system.as_ref() });
     // G1: unpublish, and wait until nobody can have read it.

@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use bottomhalf::WorkReentrance;
 use kmdf_mock::world::{self, Failure, Preemption};
+use ledger::{Accounts, Call, Home, Limits};
 use plant::{Fault, Reached, scenario};
 use support::{NonReentrant, SelfReentrant, machine};
 
@@ -170,4 +171,75 @@ controls! {
     control_a_disable_that_does_nothing: NoDisable, ["disable"];
     control_a_schedule_that_is_lost: LostSchedule, ["schedule", "kill"];
     control_a_destroy_that_loses_a_work: LostAtDestroy, ["destroy_workqueue", "order"];
+}
+
+/// The law by whose breach `verdict` fails.
+fn broken<T: std::fmt::Debug>(verdict: Result<T, String>) -> String {
+    let text = verdict.unwrap_err();
+    text.split(':').next().unwrap_or_default().to_owned()
+}
+
+/// Two works that are queued one after the other on an ordered queue.
+fn two_in_a_row() -> Accounts {
+    let mut books = Accounts::new(true);
+    let (ordered, max_active, bound, cpus) = (true, 1, false, 1);
+    books.add_queue(Limits {
+        ordered,
+        max_active,
+        bound,
+        cpus,
+    });
+    for now in [10, 20] {
+        let work = books.add_work(Home::Queue(0), true);
+        let ticket = books.begin(work, Call::Queue, false, now);
+        books.end(ticket, true, false, now + 5).unwrap();
+    }
+    books
+}
+
+#[test]
+fn control_a_work_that_overtakes() {
+    let mut books = two_in_a_row();
+    let first = books.run_begins(0, 30).unwrap();
+    books.run_ends(0, first);
+    books.run_begins(1, 40).unwrap();
+    assert_eq!(broken(two_in_a_row().run_begins(1, 30)), "order");
+}
+
+#[test]
+fn control_an_idle_work_that_is_refused() {
+    let mut books = Accounts::new(true);
+    let work = books.add_work(Home::Any, false);
+    let refused = books.begin(work, Call::Queue, false, 10);
+    assert_eq!(broken(books.end(refused, false, false, 15)), "answer");
+    // While another call is under way the same answer is possible.
+    let other = books.begin(work, Call::Queue, false, 20);
+    let refused = books.begin(work, Call::Queue, false, 21);
+    books.end(refused, false, false, 25).unwrap();
+    books.end(other, true, false, 26).unwrap();
+}
+
+#[test]
+fn control_an_armed_work_that_is_not_cancelled() {
+    let mut books = Accounts::new(true);
+    let work = books.add_work(Home::Any, false);
+    let armed = books.begin(work, Call::QueueDelayed(1000), false, 10);
+    books.end(armed, true, false, 15).unwrap();
+    let cancel = books.begin(work, Call::Cancel, false, 20);
+    assert_eq!(broken(books.end(cancel, false, false, 25)), "answer");
+    // Once it is due it may have begun to run.
+    let cancel = books.begin(work, Call::Cancel, false, 1020);
+    books.end(cancel, false, false, 1025).unwrap();
+}
+
+#[test]
+fn control_a_tasklet_inside_itself() {
+    let mut books = tasklets::Accounts::default();
+    let tasklet = books.add();
+    for _ in 0..2 {
+        let ticket = books.schedule_begins(tasklet, false);
+        books.schedule_ends(ticket);
+    }
+    books.run_begins(tasklet).unwrap();
+    assert_eq!(broken(books.run_begins(tasklet)), "tasklet-concurrency");
 }

@@ -101,7 +101,9 @@ impl<B: Backend> Runtime<B> {
             self.wait_until_idle(queue);
             self.synchronize();
             let raised = Raised::<B>::new();
-            if queue.state.lock(&raised).is_idle() && queue.armed.load(Relaxed) == 0 {
+            // In this order: a delayed work counts in `armed` until it is linked, so one that is on
+            // its way is seen by the one look or by the other.
+            if queue.armed.load(Relaxed) == 0 && queue.state.lock(&raised).is_idle() {
                 break;
             }
         }

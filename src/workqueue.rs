@@ -70,9 +70,8 @@ fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
 ///
 /// `wq` is a live queue and stays so during the call.
 pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
-    // SAFETY: by the caller's word.
-    if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
-        runtime.flush_queue(queue, "flush_workqueue");
+    if let Some(runtime) = visit() {
+        runtime.flush_queue(wq.cast::<Queue>(), "flush_workqueue");
     }
 }
 
@@ -88,9 +87,8 @@ pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
 /// `wq` came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to it from
 /// outside any more, and it is not used after the call.
 pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
-    // SAFETY: by the caller's word.
-    if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
-        runtime.destroy_queue(queue);
+    if let Some(runtime) = visit() {
+        runtime.destroy_queue(wq.cast::<Queue>());
     }
 }
 

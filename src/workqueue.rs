@@ -70,12 +70,8 @@ fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
 ///
 /// `wq` is a live queue and stays so during the call.
 pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
-    let Some(runtime) = visit() else {
-        return;
-    };
-    // SAFETY: by the caller's word, and the visit keeps `system_wq`.
-    if let Some(queue) = unsafe { named(wq) } {
-        runtime.flush_queue(queue, "flush_workqueue");
+    if let Some(runtime) = visit() {
+        runtime.flush_queue(resolve(wq), "flush_workqueue");
     }
 }
 
@@ -91,9 +87,8 @@ pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
 /// `wq` is null, or came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to
 /// it from outside any more, and it is not used after the call.
 pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
-    // SAFETY: by the caller's word.
-    if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
-        runtime.destroy_queue(queue);
+    if let Some(runtime) = visit() {
+        runtime.destroy_queue(wq.cast::<Queue>());
     }
 }
 
@@ -116,20 +111,26 @@ fn system_name() -> *mut workqueue_struct {
     core::ptr::from_ref(&image().system_wq).cast_mut().cast()
 }
 
-/// The queue that a driver's pointer names. `system_wq` is looked up in each call: who has read it
-/// before a detach would find a queue that is freed.
+/// The queue that a driver's pointer names, not followed. `system_wq` is looked up in each call:
+/// who has read it before a detach would find a queue that is freed.
+///
+/// The caller has been raised since it found the runtime accepting, or is visiting it (G1, G2).
+fn resolve(wq: *mut workqueue_struct) -> *const Queue {
+    if wq == system_name() {
+        // ORDERING: SeqCst: detach makes it null, and then waits for raised sections and visitors.
+        image().system_wq.load(SeqCst)
+    } else {
+        wq.cast()
+    }
+}
+
+/// [`resolve`], followed.
 ///
 /// # Safety
 ///
 /// `wq` is a live queue, `system_wq` or null. The caller has been raised since it found the runtime
 /// accepting, or is visiting it, for as long as it uses the queue (G1, G2).
 pub(crate) unsafe fn named<'a>(wq: *mut workqueue_struct) -> Option<&'a Queue> {
-    let queue = if wq == system_name() {
-        // ORDERING: SeqCst: detach makes it null, and then waits for raised sections and visitors.
-        image().system_wq.load(SeqCst)
-    } else {
-        wq.cast()
-    };
     // SAFETY: alive by the caller's word.
-    unsafe { queue.as_ref() }
+    unsafe { resolve(wq).as_ref() }
 }

@@ -230,17 +230,26 @@ impl<B: Backend> Runtime<B> {
         deferred.timer |= timers.is_late();
     }
 
-    /// Takes an armed work out of the tree if its word still is `word`. The caller owns it then.
+    /// Takes an armed work out of the tree if its word still is `word`. The caller owns it then,
+    /// and it does not count in its queue's `armed` any more.
     pub(crate) fn disarm(&self, dwork: &delayed_work, word: u64, raised: &Raised<B>) -> bool {
+        let taken = self.take_from_tree(dwork, word, raised);
+        if taken {
+            // SAFETY: we own the item, and it counts in `armed` until now.
+            unsafe { target::<B>(dwork) }.armed.fetch_sub(1, Relaxed);
+        }
+        taken
+    }
+
+    /// As [`Self::disarm`], but the work still counts in its queue's `armed`.
+    fn take_from_tree(&self, dwork: &delayed_work, word: u64, raised: &Raised<B>) -> bool {
         let mut timers = self.timers.lock(raised);
         // ORDERING: `LINKED` changes under this lock; Timer without it is on its way in.
-        if dwork.work.load().0 != word || dwork.flags.load(Relaxed) & LINKED == 0 {
-            return false;
+        let linked = dwork.work.load().0 == word && dwork.flags.load(Relaxed) & LINKED != 0;
+        if linked {
+            timers.remove(dwork);
         }
-        timers.remove(dwork);
-        // SAFETY: we own the item since `remove`.
-        unsafe { target::<B>(dwork) }.armed.fetch_sub(1, Relaxed);
-        true
+        linked
     }
 
     /// Queues `dwork` now if it is armed, then waits for it; `true` if it waited. IRQL: <= APC.
@@ -249,10 +258,11 @@ impl<B: Backend> Runtime<B> {
             let raised = Raised::<B>::new();
             let mut deferred = Deferred::new();
             let (word, state) = dwork.work.load();
-            if state == State::Timer && self.disarm(dwork, word, &raised) {
-                // SAFETY: we own the item since `disarm`.
+            if state == State::Timer && self.take_from_tree(dwork, word, &raised) {
+                // SAFETY: we own the item, and it counts in `armed` until it is linked.
                 let queue = unsafe { target::<B>(dwork) };
                 queue.link(&dwork.work, B::cpu(), true, &raised, &mut deferred);
+                queue.armed.fetch_sub(1, Relaxed);
             }
             deferred.deliver(self, raised);
         }

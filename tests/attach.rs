@@ -537,6 +537,60 @@ fn visitors_race_with_detach() {
     });
 }
 
+/// Calls that do not wait and queue nothing, while another thread attaches and detaches: the runtime stays
+/// until each of them has left it (G1).
+#[test]
+fn short_calls_race_with_detach() {
+    on(busy, 2 * MANY, || {
+        let driver = Driver::load();
+        let (work, tasklet) = (Work::counting(), Tasklet::counting());
+        let callers = [0, 1].map(|_| {
+            world::spawn("caller", None, move || {
+                for _ in 0..40 {
+                    work.cancel_delayed();
+                    tasklet.disable();
+                    tasklet.enable();
+                }
+            })
+        });
+        for _ in 0..4 {
+            attached(on_driver(&driver)).detach();
+        }
+        for caller in callers {
+            caller.join();
+        }
+        tasklet.kill();
+        sim_assert_eq!((tasklet.count(), work.pending()), (0, false));
+        tasklet.free();
+        work.free();
+        driver.unload();
+        no_reports();
+    });
+}
+
+/// Flushes of `system_wq`, the one queue that detach takes away from under a caller.
+#[test]
+fn a_flush_of_the_system_queue_races_with_detach() {
+    on(busy, 2 * MANY, || {
+        let driver = Driver::load();
+        let callers = [0, 1].map(|_| {
+            world::spawn("caller", None, || {
+                for _ in 0..40 {
+                    Wq::system().flush();
+                }
+            })
+        });
+        for _ in 0..4 {
+            attached(on_driver(&driver)).detach();
+        }
+        for caller in callers {
+            caller.join();
+        }
+        driver.unload();
+        no_reports();
+    });
+}
+
 fn unload(driver: Arc<Driver>) {
     Arc::into_inner(driver)
         .expect("the threads are over")

@@ -472,6 +472,46 @@ fn bh10_destroying_a_queue_with_a_delayed_work_that_arms_itself() {
     });
 }
 
+/// BH02 and BH10 at once: somebody outside is in the middle of arming a delayed work for a queue when its
+/// destroy begins. Either it is refused, or it was in time and runs before the destroy has returned.
+#[test]
+fn bh10_arming_while_the_destroy_begins() {
+    for rule in [SelfReentrant, NonReentrant] {
+        world::seeds(0..500, |seed| {
+            let run = machine(seed).run(move || {
+                let rig = Rig::new(rule);
+                rig.allow(&["BH02", "BH10"]);
+                let wq = Wq::bound();
+                let work = Work::counting();
+                let started = Arc::new(AtomicU32::new(0));
+                let armed = Arc::new(AtomicU32::new(0));
+                let (begin, result) = (Arc::clone(&started), Arc::clone(&armed));
+                let outside = world::spawn("outside", Some(1), move || {
+                    // At DISPATCH_LEVEL, so that the queue cannot be gone before the call is over.
+                    world::at_dispatch(|| {
+                        begin.store(1, SeqCst);
+                        let accepted = work.queue_delayed(wq, 400);
+                        result.store(u32::from(accepted), SeqCst);
+                    });
+                });
+                while started.load(SeqCst) == 0 {
+                    kmdf_mock::sync::preempt();
+                }
+                wq.destroy();
+                outside.join();
+                sim_assert_eq!((work.runs(), work.pending()), (armed.load(SeqCst), false));
+                world::sleep_100ns(500 * u64::from(support::TICK_100NS));
+                sim_assert_eq!(work.runs(), armed.load(SeqCst));
+                work.free();
+                rig.finish();
+            });
+            if let Err(failure) = run {
+                panic!("{failure}\nwith {rule:?}");
+            }
+        });
+    }
+}
+
 /// BH11: a tasklet that is scheduled and disabled at detach does not run; its memory can be freed.
 #[test]
 fn bh11_detaching_with_a_disabled_tasklet() {

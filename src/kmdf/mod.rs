@@ -44,7 +44,9 @@ pub(crate) use self::absent::{Kmdf, attach, detach};
     allow(dead_code, reason = "nothing can be attached without a provider")
 )]
 mod image;
-pub(crate) use self::image::{enter, enter_to_queue, image, visit};
+pub(crate) use self::image::{
+    Target, enter, enter_to_queue, enter_to_target, generation, image, visit,
+};
 
 use core::ffi::c_void;
 

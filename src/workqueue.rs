@@ -2,7 +2,8 @@
 
 use core::ffi::CStr;
 
-use crate::kmdf::{Queue, image, visit};
+use crate::engine::diagnostic::{Diagnostic, report};
+use crate::kmdf::{Kmdf, Queue, image, resolve, system_name, visit};
 use crate::sync::Ordering::SeqCst;
 
 /// Not bound to the CPU that queues: works of one queue share one FIFO and start on any CPU.
@@ -51,7 +52,7 @@ pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct
 
 fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
     let Some(runtime) = visit() else {
-        crate::work::report_null("alloc_workqueue", 0, 0);
+        report::<Kmdf>(Diagnostic::NotAttached, "alloc_workqueue", 0, 0);
         return core::ptr::null_mut();
     };
     let queue = runtime.create_queue(name.to_bytes(), bound, max_active);
@@ -71,7 +72,7 @@ fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
 /// `wq` is a live queue and stays so during the call.
 pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
     if let Some(runtime) = visit() {
-        runtime.flush_queue(resolve(wq), "flush_workqueue");
+        runtime.flush_queue(resolve(wq.cast()), "flush_workqueue");
     }
 }
 
@@ -103,34 +104,5 @@ pub fn system_wq() -> *mut workqueue_struct {
     if image().system_wq.load(SeqCst).is_null() {
         return core::ptr::null_mut();
     }
-    system_name()
-}
-
-/// What `system_wq` is called by: an address that is no queue's and lasts as long as the image.
-fn system_name() -> *mut workqueue_struct {
-    core::ptr::from_ref(&image().system_wq).cast_mut().cast()
-}
-
-/// The queue that a driver's pointer names, not followed. `system_wq` is looked up in each call:
-/// who has read it before a detach would find a queue that is freed.
-///
-/// The caller has been raised since it found the runtime accepting, or is visiting it (G1, G2).
-fn resolve(wq: *mut workqueue_struct) -> *const Queue {
-    if wq == system_name() {
-        // ORDERING: SeqCst: detach makes it null, and then waits for raised sections and visitors.
-        image().system_wq.load(SeqCst)
-    } else {
-        wq.cast()
-    }
-}
-
-/// [`resolve`], followed.
-///
-/// # Safety
-///
-/// `wq` is a live queue, `system_wq` or null. The caller has been raised since it found the runtime
-/// accepting, or is visiting it, for as long as it uses the queue (G1, G2).
-pub(crate) unsafe fn named<'a>(wq: *mut workqueue_struct) -> Option<&'a Queue> {
-    // SAFETY: alive by the caller's word.
-    unsafe { resolve(wq).as_ref() }
+    system_name().cast()
 }

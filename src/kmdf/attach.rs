@@ -136,6 +136,7 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
         let array = place.add(1).cast();
         place.write(Runtime::new(backend, reentrant, cpus, array));
     }
+    image.generation.fetch_add(1, SeqCst);
     image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };

@@ -216,6 +216,7 @@ impl Plant {
             let tasklet = choose(self.tasklets().len() as u32) as usize;
             let event = match self.weather {
                 Weather::Fair => choose(24),
+                Weather::WorkStorm(_) if choose(24) == 0 => 21,
                 Weather::WorkStorm(_) => [0, 0, 0, 0, 0, 0, 12, 18][choose(8) as usize],
                 Weather::TaskletStorm => [12, 13, 13, 13, 15, 15, 16, 18][choose(8) as usize],
             };
@@ -282,8 +283,18 @@ impl Plant {
             _ => Wq::with(WQ_UNBOUND, 2),
         };
         // Now and then more than a worker runs before it gives its thread back.
-        let count = if choose(4) == 0 { 40 } else { 1 + choose(3) };
+        let fair = self.weather == Weather::Fair;
+        let count = if fair && choose(4) == 0 {
+            40
+        } else {
+            1 + choose(3)
+        };
         let accounts: Vec<_> = (0..count).map(|_| self.start_once(queue, 0)).collect();
+        // And a work that others cancel and queue elsewhere while this queue goes.
+        let mut roaming = self.jobs().iter().enumerate();
+        if let Some((account, job)) = roaming.find(|(_, job)| job.home == Home::Any) {
+            self.tell(account, job.work, queue, Call::Queue, false);
+        }
         queue.destroy();
         let ended = accounts
             .iter()

@@ -127,6 +127,7 @@ pub(crate) unsafe fn enter_to_target(
 }
 
 /// The number of the runtime that is attached, for a caller that keeps it from going.
+#[inline]
 pub(crate) fn generation() -> u64 {
     // ORDERING: SeqCst: a new runtime is published after this has changed.
     image().generation.load(SeqCst)

@@ -43,10 +43,8 @@ pub(crate) use self::absent::{Kmdf, attach, detach};
     not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))),
     allow(dead_code, reason = "nothing can be attached without a provider")
 )]
-mod image;
-pub(crate) use self::image::{
-    Target, enter, enter_to_queue, enter_to_target, generation, image, visit,
-};
+pub(crate) mod image;
+pub(crate) use self::image::{Target, enter, enter_to_queue, enter_to_target, image, visit};
 
 use core::ffi::c_void;
 

@@ -10,7 +10,8 @@ use super::work::{HasWork, Work, WorkItem};
 use crate::delayed_work::{modify, queue_delayed_to};
 use crate::engine::backend::Status;
 use crate::engine::delayed::Modified;
-use crate::kmdf::{Target, generation, visit};
+use crate::kmdf::image::generation;
+use crate::kmdf::{Target, visit};
 use crate::work::queue_to;
 use crate::workqueue::{
     WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND,

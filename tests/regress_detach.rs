@@ -1,4 +1,4 @@
-//! What a review found in the last detach.
+//! What the last detach reports.
 
 mod support;
 
@@ -15,8 +15,7 @@ fn busy(seed: u64) -> Sim {
 }
 
 /// A tasklet that is scheduled while it runs elsewhere is not "disabled at detach" (BH11): detach counts
-/// what is left after everything has run. It used to count while the DPC that woke it still had the
-/// tasklet before it.
+/// what is left after everything has run.
 #[test]
 fn a_tasklet_that_runs_elsewhere_is_not_left_over() {
     rows_with_on(busy, NonReentrant, 300, |rig: &Rig| {

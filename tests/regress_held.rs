@@ -1,4 +1,4 @@
-//! What a review found about works that are queued on two queues: the instance that is held for the worker
+//! Works that are queued on two queues: the instance that is held for the worker
 //! that runs its twin is a work of its own queue, whatever queue that worker came from.
 
 mod support;
@@ -9,8 +9,7 @@ use support::{NonReentrant, Rig, Work, Wq, rows_with, wait_until};
 
 const SEEDS: u64 = 60;
 
-/// Row Q25 for a held work: its function cannot wait for its own queue, and is told so. It used to wait for
-/// itself.
+/// Row Q25 for a held work: its function cannot wait for its own queue, and is told so.
 #[test]
 fn a_held_work_does_not_wait_for_its_own_queue() {
     rows_with(NonReentrant, SEEDS, |rig: &Rig| {
@@ -37,7 +36,7 @@ fn a_held_work_does_not_wait_for_its_own_queue() {
     });
 }
 
-/// Row Q03 for a held work: a queue that is destroyed takes what its own works queue. It used to refuse.
+/// Row Q03 for a held work: a queue that is destroyed takes what its own works queue.
 #[test]
 fn a_held_work_may_queue_to_its_own_queue_while_that_is_destroyed() {
     rows_with(NonReentrant, SEEDS, |_| {

@@ -1,4 +1,4 @@
-//! What a review found in the typed face: safe code must not reach a queue that detach has freed.
+//! The typed face against detach: safe code does not reach a queue that detach has freed.
 
 mod support;
 

@@ -21,7 +21,7 @@ use core::pin::{Pin, pin};
 use intrusive_collections::{KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter};
 
 use super::backend::Backend;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Report};
 use super::item::{LINKED, delayed_work, work_struct};
 use super::locked::Raised;
 use super::queue::{Queue, Worker};
@@ -130,12 +130,12 @@ impl<B: Backend> Runtime<B> {
         }
         // ORDERING: destroy waits for every raised section that has not seen it, and looks again.
         if queue.ending.load(Relaxed) {
-            if self.claim_pending(&dwork.work, State::Transit { depth: 0 }) {
-                self.give_back(&dwork.work, "queue_delayed_work");
+            if self.claim_pending(&dwork.work, State::Transit { depth: 0 }, &raised) {
+                self.give_back(&dwork.work, "queue_delayed_work", &raised);
             }
             return false;
         }
-        if !self.claim_pending(&dwork.work, State::Timer) {
+        if !self.claim_pending(&dwork.work, State::Timer, &raised) {
             return false;
         }
         let mut deferred = Deferred::new();
@@ -162,7 +162,7 @@ impl<B: Backend> Runtime<B> {
             self.link_claimed(queue, &dwork.work, &raised, &mut deferred)
         } else if queue.ending.load(Relaxed) {
             // ORDERING: as in `queue_delayed`.
-            self.give_back(&dwork.work, "mod_delayed_work");
+            self.give_back(&dwork.work, "mod_delayed_work", &raised);
             false
         } else {
             // ORDERING: AcqRel: from here on it is found through the tree's lock.
@@ -191,7 +191,7 @@ impl<B: Backend> Runtime<B> {
             let Taken::Not { word, depth } = self.take(work, raised, deferred) else {
                 return Modified::Again;
             };
-            if self.claim_pending(work, State::Transit { depth: 0 }) {
+            if self.claim_pending(work, State::Transit { depth: 0 }, raised) {
                 self.count_accepted(raised);
                 return Modified::Fresh;
             }
@@ -368,7 +368,8 @@ impl<B: Backend> Runtime<B> {
             };
             // SAFETY: W1: we own the pending item, so the driver keeps it.
             let dwork = unsafe { &*found };
-            self.diagnose(Diagnostic::ArmedAtEnd, &dwork.work, "destroy_workqueue");
+            let report = Report::of(Diagnostic::ArmedAtEnd, &dwork.work, "destroy_workqueue");
+            raised.say(report);
             // SAFETY: as above.
             let queue = unsafe { target::<B>(dwork) };
             queue.link(&dwork.work, B::cpu(), true, &raised, &mut deferred);

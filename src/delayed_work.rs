@@ -90,7 +90,7 @@ pub(crate) unsafe fn queue_delayed_to(
     queued == Some(true)
 }
 
-/// [`queue_delayed_work`] on [`system_wq`]. Linux: `schedule_delayed_work`.
+/// [`queue_delayed_work`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_delayed_work`.
 ///
 /// # Safety
 ///

@@ -220,6 +220,8 @@ impl<B: Backend> Runtime<B> {
         // ORDERING: a count; destroy reads it after a grace period.
         queue.armed.fetch_add(1, Relaxed);
         let mut timers = self.timers.lock(raised);
+        // Whoever cancels by the work alone finds the whole again by its address.
+        core::ptr::from_ref(dwork).expose_provenance();
         // SAFETY: W1: the caller owns the work, so its node is in no tree whatever its bytes say.
         unsafe { dwork.timer.node.force_unlink() };
         // SAFETY: the driver keeps a pending item in place, and it is removed before it is not.

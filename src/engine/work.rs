@@ -153,10 +153,10 @@ impl<B: Backend> Runtime<B> {
                 // W2: another CPU is in the middle of it, for a few lines.
                 State::Transit { .. } => relax(),
                 State::Timer => {
-                    // Only a delayed work has this place, and its work is its first member.
-                    let dwork = core::ptr::from_ref(work).cast::<delayed_work>();
-                    // SAFETY: the driver keeps a pending item, and the pointer spans the whole of
-                    // it.
+                    // Only a delayed work has this place, and its work is its first member. The
+                    // reference in hand is to the work alone; `arm` has exposed the whole.
+                    let dwork = core::ptr::with_exposed_provenance::<delayed_work>(address);
+                    // SAFETY: the driver keeps a pending item.
                     if self.disarm(unsafe { &*dwork }, word, raised) {
                         return Taken::Yes;
                     }

@@ -7,9 +7,9 @@
 use crate::engine::delayed::Modified;
 pub use crate::engine::item::delayed_work;
 use crate::engine::work::refuse;
-use crate::kmdf::{Queue, Raised, Runtime, enter_to_queue, visit};
-use crate::work::{DECLARE_WORK, identity, report_null, work_func_t, work_pending, work_struct};
-use crate::workqueue::{system_wq, workqueue_struct};
+use crate::kmdf::{Queue, Raised, Runtime, Target, enter_to_target, visit};
+use crate::work::{DECLARE_WORK, identity, work_func_t, work_pending, work_struct};
+use crate::workqueue::workqueue_struct;
 
 /// A delayed work that is ready to be queued, for statics and fields. Linux:
 /// `DECLARE_DELAYED_WORK`.
@@ -59,6 +59,20 @@ pub unsafe fn queue_delayed_work(
     dwork: *mut delayed_work,
     delay: u64,
 ) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_delayed_to(Target::Kept(wq.cast()), dwork, delay) }
+}
+
+/// [`queue_delayed_work`] on whatever queue.
+///
+/// # Safety
+///
+/// As for [`queue_delayed_work`], for a queue that the caller keeps.
+pub(crate) unsafe fn queue_delayed_to(
+    target: Target,
+    dwork: *const delayed_work,
+    delay: u64,
+) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
     if refuse(&dwork.work) {
@@ -66,21 +80,24 @@ pub unsafe fn queue_delayed_work(
     }
     // SAFETY: by the caller's word.
     let queued = unsafe {
-        with_queue(wq, dwork, "queue_delayed_work", |runtime, queue, raised| {
-            runtime.queue_delayed(queue, dwork, delay, raised)
-        })
+        with_queue(
+            target,
+            dwork,
+            "queue_delayed_work",
+            |runtime, queue, raised| runtime.queue_delayed(queue, dwork, delay, raised),
+        )
     };
     queued == Some(true)
 }
 
-/// [`queue_delayed_work`] on [`system_wq`]. Linux: `schedule_delayed_work`.
+/// [`queue_delayed_work`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_delayed_work`.
 ///
 /// # Safety
 ///
 /// As for [`queue_delayed_work`].
 pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> bool {
-    // SAFETY: the image's own queue, alive while anything is attached, or null.
-    unsafe { queue_delayed_work(system_wq(), dwork, delay) }
+    // SAFETY: by the caller's word.
+    unsafe { queue_delayed_to(Target::System, dwork, delay) }
 }
 
 /// Makes `dwork` due on `wq` after `delay` jiffies from now, whatever it was doing: an armed timer
@@ -100,7 +117,7 @@ pub unsafe fn mod_delayed_work(
     delay: u64,
 ) -> bool {
     // SAFETY: by the caller's word.
-    let modified = unsafe { modify(wq, dwork, delay) };
+    let modified = unsafe { modify(Target::Kept(wq.cast()), dwork, delay) };
     matches!(modified, Modified::Again | Modified::Dropped)
 }
 
@@ -109,18 +126,17 @@ pub unsafe fn mod_delayed_work(
 /// # Safety
 ///
 /// As for [`mod_delayed_work`].
-pub(crate) unsafe fn modify(
-    wq: *mut workqueue_struct,
-    dwork: *const delayed_work,
-    delay: u64,
-) -> Modified {
+pub(crate) unsafe fn modify(target: Target, dwork: *const delayed_work, delay: u64) -> Modified {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
     // SAFETY: by the caller's word.
     let modified = unsafe {
-        with_queue(wq, dwork, "mod_delayed_work", |runtime, queue, raised| {
-            runtime.modify_delayed(queue, dwork, delay, raised)
-        })
+        with_queue(
+            target,
+            dwork,
+            "mod_delayed_work",
+            |runtime, queue, raised| runtime.modify_delayed(queue, dwork, delay, raised),
+        )
     };
     modified.unwrap_or(Modified::Refused)
 }
@@ -129,20 +145,16 @@ pub(crate) unsafe fn modify(
 ///
 /// # Safety
 ///
-/// `wq` is a live queue or null.
+/// A queue that the caller keeps is alive, or null.
 unsafe fn with_queue<R>(
-    wq: *mut workqueue_struct,
+    target: Target,
     dwork: &delayed_work,
     call: &str,
     arm: impl FnOnce(&Runtime, &Queue, Raised) -> R,
 ) -> Option<R> {
     let (item, func) = identity(&dwork.work);
     // SAFETY: by the caller's word.
-    let Some(queue) = (unsafe { wq.cast::<Queue>().as_ref() }) else {
-        report_null(call, item, func);
-        return None;
-    };
-    let (runtime, raised) = enter_to_queue(call, item, func)?;
+    let (runtime, queue, raised) = unsafe { enter_to_target(target, call, item, func)? };
     Some(arm(runtime, queue, raised))
 }
 

@@ -8,12 +8,11 @@
 //! Whether a work that is queued while it runs may run in parallel with itself is the driver's
 //! choice: [`WorkReentrance`](crate::WorkReentrance).
 
-use crate::engine::diagnostic::{Diagnostic, report};
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
 use crate::engine::work::refuse;
-use crate::kmdf::{Kmdf, Queue, enter, enter_to_queue, image, visit};
-use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::kmdf::{Target, enter, enter_to_target, visit};
+use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicPtr, AtomicU64};
 use crate::workqueue::workqueue_struct;
 
@@ -53,21 +52,25 @@ pub unsafe fn INIT_WORK(work: *mut work_struct, func: work_func_t) {
 ///
 /// `work` is initialised and stays in place while it is pending; `wq` is a live queue or null.
 pub unsafe fn queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_to(Target::Kept(wq.cast()), work) }
+}
+
+/// [`queue_work`] on whatever queue.
+///
+/// # Safety
+///
+/// As for [`queue_work`], for a queue that the caller keeps.
+pub(crate) unsafe fn queue_to(target: Target, work: *mut work_struct) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let work = unsafe { &*work };
     if refuse(work) {
         return false;
     }
     let (item, func) = identity(work);
-    // SAFETY: a live queue or null, by the caller's word.
-    let Some(queue) = (unsafe { wq.cast::<Queue>().as_ref() }) else {
-        report_null("queue_work", item, func);
-        return false;
-    };
-    let Some((runtime, raised)) = enter_to_queue("queue_work", item, func) else {
-        return false;
-    };
-    runtime.queue_work(queue, work, raised)
+    // SAFETY: by the caller's word.
+    let entered = unsafe { enter_to_target(target, "queue_work", item, func) };
+    entered.is_some_and(|(runtime, queue, raised)| runtime.queue_work(queue, work, raised))
 }
 
 /// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.
@@ -78,8 +81,8 @@ pub unsafe fn queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> b
 ///
 /// `work` is initialised and stays in place while it is pending.
 pub unsafe fn schedule_work(work: *mut work_struct) -> bool {
-    // SAFETY: the image's own queue, alive while anything is attached, or null.
-    unsafe { queue_work(crate::workqueue::system_wq(), work) }
+    // SAFETY: by the caller's word.
+    unsafe { queue_to(Target::System, work) }
 }
 
 /// Cancels `work`, keeps it from being queued meanwhile, and waits until it does not run.
@@ -160,16 +163,4 @@ pub(crate) fn identity(work: &work_struct) -> (usize, usize) {
         core::ptr::from_ref(work).addr(),
         work.func.load(Relaxed).addr(),
     )
-}
-
-/// Says that the queue is null: nothing is attached, or the driver's pointer is.
-#[cold]
-pub(crate) fn report_null(call: &str, item: usize, func: usize) {
-    let detached = image().system_wq.load(SeqCst).is_null();
-    let what = if detached {
-        Diagnostic::NotAttached
-    } else {
-        Diagnostic::NullQueue
-    };
-    report::<Kmdf>(what, call, item, func);
 }

@@ -2,7 +2,8 @@
 
 use core::ffi::CStr;
 
-use crate::kmdf::{Queue, image, visit};
+use crate::engine::diagnostic::{Diagnostic, report};
+use crate::kmdf::{Kmdf, Queue, image, resolve, system_name, visit};
 use crate::sync::Ordering::SeqCst;
 
 /// Not bound to the CPU that queues: works of one queue share one FIFO and start on any CPU.
@@ -51,7 +52,7 @@ pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct
 
 fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
     let Some(runtime) = visit() else {
-        crate::work::report_null("alloc_workqueue", 0, 0);
+        report::<Kmdf>(Diagnostic::NotAttached, "alloc_workqueue", 0, 0);
         return core::ptr::null_mut();
     };
     let queue = runtime.create_queue(name.to_bytes(), bound, max_active);
@@ -70,9 +71,8 @@ fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
 ///
 /// `wq` is a live queue and stays so during the call.
 pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
-    // SAFETY: by the caller's word.
-    if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
-        runtime.flush_queue(queue, "flush_workqueue");
+    if let Some(runtime) = visit() {
+        runtime.flush_queue(resolve(wq.cast()), "flush_workqueue");
     }
 }
 
@@ -85,20 +85,24 @@ pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
 ///
 /// # Safety
 ///
-/// `wq` came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to it from
-/// outside any more, and it is not used after the call.
+/// `wq` is null, or came from [`alloc_workqueue`] or [`alloc_ordered_workqueue`], nobody queues to
+/// it from outside any more, and it is not used after the call.
 pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
-    // SAFETY: by the caller's word.
-    if let (Some(runtime), Some(queue)) = (visit(), unsafe { wq.cast::<Queue>().as_ref() }) {
-        runtime.destroy_queue(queue);
+    if let Some(runtime) = visit() {
+        runtime.destroy_queue(wq.cast::<Queue>());
     }
 }
 
-/// The queue that `schedule_work` uses; null before attach and after detach. Linux: `system_wq`.
+/// The queue that `schedule_work` uses; null before attach and after detach. A driver may keep the
+/// pointer: it is a name, so after another attach it means the queue of that one. Linux:
+/// `system_wq`.
 ///
 /// IRQL: any.
 #[must_use]
 pub fn system_wq() -> *mut workqueue_struct {
     // ORDERING: SeqCst: pairs with the publication in attach.
-    image().system_wq.load(SeqCst).cast()
+    if image().system_wq.load(SeqCst).is_null() {
+        return core::ptr::null_mut();
+    }
+    system_name().cast()
 }

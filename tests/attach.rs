@@ -29,14 +29,16 @@ fn on(machine: fn(u64) -> Sim, seeds: u64, scenario: fn()) {
     });
 }
 
-/// A machine that switches at every point in half of the seeds.
+/// Switches at every point, now and then, or seldom, on one to four CPUs, as the seed has it. With one CPU
+/// a thread that is preempted stays so for long.
 fn busy(seed: u64) -> Sim {
-    let preemption = if seed % 2 == 0 {
-        Preemption::Often
-    } else {
-        Preemption::Always
+    let preemption = match seed % 3 {
+        0 => Preemption::Always,
+        1 => Preemption::Often,
+        _ => Preemption::Seldom,
     };
-    machine(seed).preemption(preemption)
+    let cpus = [4, 1, 2, 1][(seed / 3 % 4) as usize];
+    machine(seed).cpus(cpus).preemption(preemption)
 }
 
 fn try_attach(host: Host, rule: WorkReentrance) -> Result<Attachment, Status> {
@@ -329,6 +331,36 @@ fn objects_are_few_whatever_the_items() {
     }
 }
 
+/// H-36: a CPU that comes after the attach works as the others do: a tasklet scheduled there runs there,
+/// and detach waits for it.
+#[test]
+fn a_cpu_that_is_added_later_works_too() {
+    world::seeds(0..MANY, |seed| {
+        let run = machine(seed).cpus(2).max_cpus(4).run(|| {
+            let driver = Driver::load();
+            let attachment = attached(on_driver(&driver));
+            works();
+            sim_assert_eq!(world::add_cpu(), 2);
+            let (tasklet, work) = (Tasklet::counting(), Work::counting());
+            let scheduler = world::spawn("scheduler", Some(2), move || {
+                tasklet.schedule();
+                sim_assert!(work.schedule());
+            });
+            scheduler.join();
+            attachment.detach();
+            sim_assert_eq!((tasklet.runs(), work.runs()), (1, 1));
+            sim_assert_eq!(tasklet.seen().cpu(0), 2);
+            tasklet.free();
+            work.free();
+            driver.unload();
+            no_reports();
+        });
+        if let Err(failure) = run {
+            panic!("{failure}");
+        }
+    });
+}
+
 /// What an attempt with a failing allocation came to.
 #[derive(Debug, PartialEq)]
 enum Attempt {
@@ -433,7 +465,8 @@ fn attaches_and_detaches_race() {
 }
 
 /// A producer that nobody stops, while another thread attaches and detaches: each call is accepted and
-/// runs, or is refused and said so; nothing else happens (G1, G3).
+/// runs, or is refused and said so; nothing else happens (G1, G3). Also a call that began before a detach
+/// and goes on after the next attach finds the queue of that attach, not the freed one.
 #[test]
 fn a_producer_races_with_detach() {
     on(busy, MANY, || {
@@ -442,13 +475,17 @@ fn a_producer_races_with_detach() {
         let count = Arc::clone(&accepted);
         let (work, delayed) = (Work::counting(), Work::counting());
         let producer = world::spawn("producer", None, move || {
-            for _ in 0..12 {
+            for _ in 0..60 {
                 count.fetch_add(u32::from(work.schedule()), SeqCst);
-                count.fetch_add(u32::from(delayed.queue_delayed(Wq::system(), 1)), SeqCst);
+                count.fetch_add(u32::from(delayed.schedule_delayed(1)), SeqCst);
             }
         });
-        for _ in 0..3 {
-            attached(on_driver(&driver)).detach();
+        for _ in 0..6 {
+            let attachment = attached(on_driver(&driver));
+            for _ in 0..world::choose(200) {
+                kmdf_mock::sync::preempt();
+            }
+            attachment.detach();
         }
         producer.join();
         let runs = work.runs() + delayed.runs();
@@ -477,6 +514,7 @@ fn visitors_race_with_detach() {
                     if visitor == 0 {
                         work.schedule();
                         work.flush();
+                        Wq::system().flush();
                         let _ = counters();
                     } else {
                         tasklet.schedule();
@@ -496,6 +534,60 @@ fn visitors_race_with_detach() {
         tasklet.free();
         work.free();
         unload(driver);
+    });
+}
+
+/// Calls that do not wait and queue nothing, while another thread attaches and detaches: the runtime stays
+/// until each of them has left it (G1).
+#[test]
+fn short_calls_race_with_detach() {
+    on(busy, 2 * MANY, || {
+        let driver = Driver::load();
+        let (work, tasklet) = (Work::counting(), Tasklet::counting());
+        let callers = [0, 1].map(|_| {
+            world::spawn("caller", None, move || {
+                for _ in 0..40 {
+                    work.cancel_delayed();
+                    tasklet.disable();
+                    tasklet.enable();
+                }
+            })
+        });
+        for _ in 0..4 {
+            attached(on_driver(&driver)).detach();
+        }
+        for caller in callers {
+            caller.join();
+        }
+        tasklet.kill();
+        sim_assert_eq!((tasklet.count(), work.pending()), (0, false));
+        tasklet.free();
+        work.free();
+        driver.unload();
+        no_reports();
+    });
+}
+
+/// Flushes of `system_wq`, the one queue that detach takes away from under a caller.
+#[test]
+fn a_flush_of_the_system_queue_races_with_detach() {
+    on(busy, 2 * MANY, || {
+        let driver = Driver::load();
+        let callers = [0, 1].map(|_| {
+            world::spawn("caller", None, || {
+                for _ in 0..40 {
+                    Wq::system().flush();
+                }
+            })
+        });
+        for _ in 0..4 {
+            attached(on_driver(&driver)).detach();
+        }
+        for caller in callers {
+            caller.join();
+        }
+        driver.unload();
+        no_reports();
     });
 }
 

@@ -79,29 +79,42 @@ fn ids(line: &str) -> impl Iterator<Item = String> {
         })
 }
 
-/// The tests of a source text.
+/// The tests of a source text: functions under `#[test]`, and the lines `name: …;` of a macro that makes
+/// one function under `#[test]` of each.
 fn tests_in(file: &str, text: &str) -> Vec<Test> {
+    let by_macro = text.contains("fn $");
     let mut tests = Vec::new();
     let (mut named, mut is_test) = (BTreeSet::new(), false);
     for line in text.lines().map(str::trim) {
+        let made = by_macro && line.ends_with(';') && !named.is_empty();
         if let Some(doc) = line.strip_prefix("///") {
             named.extend(ids(doc));
         } else if line == "#[test]" {
             is_test = true;
-        } else if let Some(rest) = line.strip_prefix("fn ") {
-            if is_test {
-                let name = rest.split('(').next().unwrap_or_default();
-                tests.push(Test {
-                    place: format!("{file}::{name}"),
-                    ids: std::mem::take(&mut named),
-                });
-            }
-            (named, is_test) = (BTreeSet::new(), false);
+        } else if let Some(name) = name_of(line, is_test, made) {
+            tests.push(Test {
+                place: format!("{file}::{name}"),
+                ids: std::mem::take(&mut named),
+            });
+            is_test = false;
         } else if !line.starts_with("#[") {
             (named, is_test) = (BTreeSet::new(), false);
         }
     }
     tests
+}
+
+/// The name of the test that a line makes, if it makes one.
+fn name_of(line: &str, is_test: bool, made: bool) -> Option<&str> {
+    let name = match line.strip_prefix("fn ") {
+        Some(rest) if is_test => rest.split('(').next()?,
+        None if made => line.split_once(": ")?.0,
+        Some(_) | None => return None,
+    };
+    let is_name = name
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    is_name.then_some(name)
 }
 
 fn all_tests() -> Vec<Test> {
@@ -194,4 +207,11 @@ fn a_missing_test_is_found() {
         .map(|(id, places)| (id.as_str(), places.len()))
         .collect();
     assert_eq!(counts, [("T04", 1), ("T05", 0), ("D-14", 1), ("F-8", 0)]);
+    let plain = "/// H-14: a field.\nh14_field: u32;\n";
+    assert!(tests_in("x.rs", plain).is_empty(), "no macro, no test");
+    let made = format!("#[test]\n fn $test() {{}}\n{plain}");
+    assert_eq!(
+        by_id("H-14", &tests_in("x.rs", &made))[0].1,
+        ["x.rs::h14_field"]
+    );
 }

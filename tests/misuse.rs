@@ -37,12 +37,20 @@ fn misuse(codes: &'static [&'static str], scenario: fn(&Rig)) {
 
 /// Does `f`, which must report `codes` in this order, each line naming `call` and the item at `address`.
 fn reporting<R>(codes: &[&str], call: &str, address: usize, f: impl FnOnce() -> R) -> R {
+    reporting_at(codes, &format!("{call}(item {address:#x}, "), f)
+}
+
+/// The same for a call about the queue that was allocated as `name`.
+fn reporting_queue<R>(codes: &[&str], call: &str, name: &str, f: impl FnOnce() -> R) -> R {
+    reporting_at(codes, &format!("{call}(workqueue \"{name}\")"), f)
+}
+
+fn reporting_at<R>(codes: &[&str], place: &str, f: impl FnOnce() -> R) -> R {
     let (lines, before) = (world::debug_log().len(), reports().len());
     let result = f();
     sim_assert_eq!(reports().split_off(before), codes);
     for line in world::debug_log().split_off(lines) {
-        let place = format!("{call}(item {address:#x}, ");
-        sim_assert!(line.contains(&place), "{line} does not name {place}");
+        sim_assert!(line.contains(place), "{line} does not name {place}");
         let advice = line.split_once("): ").map_or("", |(_, advice)| advice);
         sim_assert!(advice.len() > 30, "{line} does not say what to do");
     }
@@ -240,11 +248,10 @@ fn bh06_waiting_at_dispatch() {
             false
         );
         armed.wait_begun(1);
-        let queue = address_of(wq.0);
-        reporting(&["BH06"], "flush_workqueue", queue, || {
+        reporting_queue(&["BH06"], "flush_workqueue", "P", || {
             world::at_dispatch(|| wq.flush());
         });
-        reporting(&["BH06"], "destroy_workqueue", queue, || {
+        reporting_queue(&["BH06"], "destroy_workqueue", "P", || {
             world::at_dispatch(|| wq.destroy());
         });
         sim_assert!(pending.queue(wq), "the queue was not destroyed");
@@ -326,10 +333,9 @@ fn bh07_a_work_that_waits_for_itself() {
 fn bh07_a_work_that_waits_for_its_queue() {
     misuse(&["BH07"], |_| {
         let wq = Wq::bound();
-        let queue = address_of(wq.0);
         let work = Work::new(move |_, _| {
-            reporting(&["BH07"], "flush_workqueue", queue, || wq.flush());
-            reporting(&["BH07"], "destroy_workqueue", queue, || wq.destroy());
+            reporting_queue(&["BH07"], "flush_workqueue", "P", || wq.flush());
+            reporting_queue(&["BH07"], "destroy_workqueue", "P", || wq.destroy());
         });
         for _ in 0..2 {
             sim_assert!(work.queue(wq));
@@ -464,6 +470,46 @@ fn bh10_destroying_a_queue_with_a_delayed_work_that_arms_itself() {
         sim_assert_eq!(last.load(SeqCst), 0);
         work.free();
     });
+}
+
+/// BH02 and BH10 at once: somebody outside is in the middle of arming a delayed work for a queue when its
+/// destroy begins. Either it is refused, or it was in time and runs before the destroy has returned.
+#[test]
+fn bh10_arming_while_the_destroy_begins() {
+    for rule in [SelfReentrant, NonReentrant] {
+        world::seeds(0..500, |seed| {
+            let run = machine(seed).run(move || {
+                let rig = Rig::new(rule);
+                rig.allow(&["BH02", "BH10"]);
+                let wq = Wq::bound();
+                let work = Work::counting();
+                let started = Arc::new(AtomicU32::new(0));
+                let armed = Arc::new(AtomicU32::new(0));
+                let (begin, result) = (Arc::clone(&started), Arc::clone(&armed));
+                let outside = world::spawn("outside", Some(1), move || {
+                    // At DISPATCH_LEVEL, so that the queue cannot be gone before the call is over.
+                    world::at_dispatch(|| {
+                        begin.store(1, SeqCst);
+                        let accepted = work.queue_delayed(wq, 400);
+                        result.store(u32::from(accepted), SeqCst);
+                    });
+                });
+                while started.load(SeqCst) == 0 {
+                    kmdf_mock::sync::preempt();
+                }
+                wq.destroy();
+                outside.join();
+                sim_assert_eq!((work.runs(), work.pending()), (armed.load(SeqCst), false));
+                world::sleep_100ns(500 * u64::from(support::TICK_100NS));
+                sim_assert_eq!(work.runs(), armed.load(SeqCst));
+                work.free();
+                rig.finish();
+            });
+            if let Err(failure) = run {
+                panic!("{failure}\nwith {rule:?}");
+            }
+        });
+    }
 }
 
 /// BH11: a tasklet that is scheduled and disabled at detach does not run; its memory can be freed.

@@ -20,8 +20,14 @@ use support::{
 /// Seeds of a storm, for each rule.
 const STORMS: u64 = 300;
 
-/// Switches at every point, now and then, or seldom, as the seed has it.
+/// Switches at every point, now and then, or seldom, on one to four CPUs, as the seed has it.
 fn stormy(seed: u64) -> Sim {
+    let cpus = [4, 2, 1, 4][(seed / 3 % 4) as usize];
+    pinnable(seed).cpus(cpus)
+}
+
+/// The same with four CPUs, for scenarios that name them.
+fn pinnable(seed: u64) -> Sim {
     let preemption = match seed % 3 {
         0 => Preemption::Always,
         1 => Preemption::Often,
@@ -32,9 +38,13 @@ fn stormy(seed: u64) -> Sim {
 
 /// Runs `scenario` with both rules, for `seeds` seeds each; nothing is attached.
 fn storms(seeds: u64, scenario: fn(WorkReentrance)) {
+    storms_on(stormy, seeds, scenario);
+}
+
+fn storms_on(machine: fn(u64) -> Sim, seeds: u64, scenario: fn(WorkReentrance)) {
     for rule in [SelfReentrant, NonReentrant] {
         world::seeds(0..seeds, |seed| {
-            if let Err(failure) = stormy(seed).run(move || scenario(rule)) {
+            if let Err(failure) = machine(seed).run(move || scenario(rule)) {
                 panic!("{failure}\nwith {rule:?}");
             }
         });
@@ -196,11 +206,18 @@ impl Adapter {
     }
 }
 
+/// How many CPUs the machine has.
+fn active_cpus() -> u32 {
+    let all_groups = u16::MAX;
+    // SAFETY: the call has no requirement.
+    unsafe { kmdf_mock::ntddk::KeQueryActiveProcessorCountEx(all_groups) }
+}
+
 /// One step of a producer.
 fn produce(ledger: &Ledger, line: &Interrupt, tasklet: Tasklet, works: [Work; 3], wq: Wq) {
     let [work, delayed, modified] = works;
     match world::choose(8) {
-        0 => line.raise(world::choose(4)),
+        0 => line.raise(world::choose(active_cpus())),
         1 => tasklet.schedule(),
         2 => ledger.accept(work.queue(wq)),
         3 => ledger.accept(delayed.queue_delayed(Wq::system(), u64::from(world::choose(3)))),
@@ -421,7 +438,7 @@ fn a_disabled_tasklet_does_not_run_at_detach() {
 /// begins: it waits for all of those runs, and reports none as left over.
 #[test]
 fn detach_waits_for_tasklets_wherever_they_are() {
-    storms(STORMS, |rule| {
+    storms_on(pinnable, STORMS, |rule| {
         let driver = Driver::load();
         let attachment = attached(&driver, rule);
         let open = Arc::new(AtomicU32::new(0));
@@ -452,6 +469,31 @@ fn detach_waits_for_tasklets_wherever_they_are() {
         });
         starter.join();
         opener.join();
+        driver.unload();
+        only(&[]);
+    });
+}
+
+/// A queue that one thread is destroying when another one detaches is destroyed once, and is no queue that
+/// was left over.
+#[test]
+fn detach_waits_for_a_destroy_that_is_under_way() {
+    storms(100, |rule| {
+        let driver = Driver::load();
+        let attachment = attached(&driver, rule);
+        let wq = Wq::bound();
+        let gate = Gate::new();
+        let work = Work::gated(&gate);
+        sim_assert!(work.queue(wq));
+        work.wait_begun(1);
+        let destroy = world::spawn("destroy", None, move || wq.destroy());
+        wait_until(|| destroy.is_blocked());
+        let detach = world::spawn("detach", None, move || attachment.detach());
+        wait_until(|| detach.is_blocked());
+        gate.open();
+        detach.join();
+        destroy.join();
+        work.free();
         driver.unload();
         only(&[]);
     });

@@ -226,7 +226,11 @@ fn only_medium_high_interrupts_another_cpu() {
         busy.join();
     });
     let [medium, medium_high] = [0, 1].map(|kind: usize| waited[kind].load(Ordering::SeqCst));
-    assert!(medium >= 15, "a Medium DPC waits in {medium} of 20 runs");
+    // Not always: a low rate of requests is reason enough for an interrupt.
+    assert!(
+        (8..20).contains(&medium),
+        "a Medium DPC waits in {medium} of 20 runs"
+    );
     assert_eq!(medium_high, 0, "a MediumHigh DPC never waits");
 }
 

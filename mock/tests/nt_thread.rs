@@ -66,6 +66,46 @@ fn a_system_thread_is_waited_for() {
     });
 }
 
+/// N-32: a thread object that nobody references is gone when the thread ends; waiting for it then is an access to
+/// freed memory.
+#[test]
+fn a_thread_object_without_a_reference_is_gone() {
+    static COUNT: kmdf_mock::image::Static<AtomicU32> =
+        kmdf_mock::image::Static::new(|| AtomicU32::new(0));
+    let failure = Sim::new(1)
+        .run(|| {
+            let (mut handle, mut object) = (ptr::null_mut(), ptr::null_mut());
+            let null: *mut c_void = ptr::null_mut();
+            let context = ptr::from_ref(COUNT.get()).cast_mut().cast();
+            // SAFETY: every pointer is valid for its call; that the reference is dropped too early is the point.
+            unsafe {
+                ntddk::PsCreateSystemThread(
+                    &raw mut handle,
+                    0,
+                    null.cast(),
+                    null,
+                    null.cast(),
+                    Some(count_and_end),
+                    context,
+                );
+                ntddk::ObReferenceObjectByHandle(
+                    handle,
+                    0,
+                    std::ptr::null_mut(),
+                    0,
+                    &raw mut object,
+                    null,
+                );
+                ntddk::ZwClose(handle);
+                ntddk::ObfDereferenceObject(object);
+            }
+            world::settle();
+            wait_for(object, None);
+        })
+        .unwrap_err();
+    assert_eq!(failure.code(), "PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5)");
+}
+
 /// N-26: in a DPC the current thread is the interrupted one; two threads differ.
 #[test]
 fn the_current_thread_of_a_dpc_is_the_interrupted_one() {

@@ -120,6 +120,28 @@ fn a_panic_in_a_callback_prints_the_replay_line_first() {
     );
 }
 
+/// A context that uses up its stack is named, too.
+#[test]
+fn a_stack_overflow_is_named() {
+    fn deep(n: u64) -> u64 {
+        let frame = std::hint::black_box([n; 64]);
+        if n == 0 {
+            0
+        } else {
+            deep(n - 1) + frame[n as usize % 64]
+        }
+    }
+    if is_child() {
+        run(0..1, |_| sim_assert!(deep(1 << 20) > 0));
+        return;
+    }
+    let output = child("a_stack_overflow_is_named");
+    assert!(!output.status.success());
+    let text = stderr(&output);
+    assert!(text.contains("replay: KMDF_MOCK_SEED=9"), "{text}");
+    assert!(text.contains("the stack of a context is used up"), "{text}");
+}
+
 /// The same child without the mistake: the controls above convict the mistake and nothing else.
 #[test]
 fn a_clean_child_succeeds() {

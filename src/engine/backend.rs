@@ -81,6 +81,10 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// Index of the current CPU. IRQL: >= DISPATCH to stay true. NT:
     /// `KeGetCurrentProcessorNumberEx`.
     fn cpu() -> u32;
+    /// How many CPUs are active now; their indices are below it. It only grows (N-23, H-36). IRQL:
+    /// any.
+    /// NT: `KeQueryActiveProcessorCountEx`.
+    fn active_cpus() -> u32;
     /// Identity of the current thread. IRQL: <= APC to mean its caller (N-26). NT:
     /// `KeGetCurrentThread`.
     fn thread() -> usize;

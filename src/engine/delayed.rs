@@ -21,7 +21,7 @@ use core::pin::{Pin, pin};
 use intrusive_collections::{KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter};
 
 use super::backend::Backend;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Report};
 use super::item::{LINKED, delayed_work, work_struct};
 use super::locked::Raised;
 use super::queue::{Queue, Worker};
@@ -130,12 +130,12 @@ impl<B: Backend> Runtime<B> {
         }
         // ORDERING: destroy waits for every raised section that has not seen it, and looks again.
         if queue.ending.load(Relaxed) {
-            if self.claim_pending(&dwork.work, State::Transit { depth: 0 }) {
-                self.give_back(&dwork.work, "queue_delayed_work");
+            if self.claim_pending(&dwork.work, State::Transit { depth: 0 }, &raised) {
+                self.give_back(&dwork.work, "queue_delayed_work", &raised);
             }
             return false;
         }
-        if !self.claim_pending(&dwork.work, State::Timer) {
+        if !self.claim_pending(&dwork.work, State::Timer, &raised) {
             return false;
         }
         let mut deferred = Deferred::new();
@@ -162,7 +162,7 @@ impl<B: Backend> Runtime<B> {
             self.link_claimed(queue, &dwork.work, &raised, &mut deferred)
         } else if queue.ending.load(Relaxed) {
             // ORDERING: as in `queue_delayed`.
-            self.give_back(&dwork.work, "mod_delayed_work");
+            self.give_back(&dwork.work, "mod_delayed_work", &raised);
             false
         } else {
             // ORDERING: AcqRel: from here on it is found through the tree's lock.
@@ -182,15 +182,16 @@ impl<B: Backend> Runtime<B> {
         modified
     }
 
-    /// Makes PENDING of `work` the caller's, wherever the work is. Refused only if `take` has found it
-    /// disabled or not initialised: that a claim failed means nothing by itself, for the instance that
-    /// was in its way may have begun to run since, and that run need not see the caller's stores.
+    /// Makes PENDING of `work` the caller's, wherever the work is. Refused only if `take` has found
+    /// it disabled or not initialised: that a claim failed means nothing by itself, for the
+    /// instance that was in its way may have begun to run since, and that run need not see the
+    /// caller's stores.
     fn own(&self, work: &work_struct, raised: &Raised<B>, deferred: &mut Deferred<B>) -> Modified {
         loop {
             let Taken::Not { word, depth } = self.take(work, raised, deferred) else {
                 return Modified::Again;
             };
-            if self.claim_pending(work, State::Transit { depth: 0 }) {
+            if self.claim_pending(work, State::Transit { depth: 0 }, raised) {
                 self.count_accepted(raised);
                 return Modified::Fresh;
             }
@@ -219,6 +220,8 @@ impl<B: Backend> Runtime<B> {
         // ORDERING: a count; destroy reads it after a grace period.
         queue.armed.fetch_add(1, Relaxed);
         let mut timers = self.timers.lock(raised);
+        // Whoever cancels by the work alone finds the whole again by its address.
+        core::ptr::from_ref(dwork).expose_provenance();
         // SAFETY: W1: the caller owns the work, so its node is in no tree whatever its bytes say.
         unsafe { dwork.timer.node.force_unlink() };
         // SAFETY: the driver keeps a pending item in place, and it is removed before it is not.
@@ -229,17 +232,26 @@ impl<B: Backend> Runtime<B> {
         deferred.timer |= timers.is_late();
     }
 
-    /// Takes an armed work out of the tree if its word still is `word`. The caller owns it then.
+    /// Takes an armed work out of the tree if its word still is `word`. The caller owns it then,
+    /// and it does not count in its queue's `armed` any more.
     pub(crate) fn disarm(&self, dwork: &delayed_work, word: u64, raised: &Raised<B>) -> bool {
+        let taken = self.take_from_tree(dwork, word, raised);
+        if taken {
+            // SAFETY: we own the item, and it counts in `armed` until now.
+            unsafe { target::<B>(dwork) }.armed.fetch_sub(1, Relaxed);
+        }
+        taken
+    }
+
+    /// As [`Self::disarm`], but the work still counts in its queue's `armed`.
+    fn take_from_tree(&self, dwork: &delayed_work, word: u64, raised: &Raised<B>) -> bool {
         let mut timers = self.timers.lock(raised);
         // ORDERING: `LINKED` changes under this lock; Timer without it is on its way in.
-        if dwork.work.load().0 != word || dwork.flags.load(Relaxed) & LINKED == 0 {
-            return false;
+        let linked = dwork.work.load().0 == word && dwork.flags.load(Relaxed) & LINKED != 0;
+        if linked {
+            timers.remove(dwork);
         }
-        timers.remove(dwork);
-        // SAFETY: we own the item since `remove`.
-        unsafe { target::<B>(dwork) }.armed.fetch_sub(1, Relaxed);
-        true
+        linked
     }
 
     /// Queues `dwork` now if it is armed, then waits for it; `true` if it waited. IRQL: <= APC.
@@ -248,10 +260,11 @@ impl<B: Backend> Runtime<B> {
             let raised = Raised::<B>::new();
             let mut deferred = Deferred::new();
             let (word, state) = dwork.work.load();
-            if state == State::Timer && self.disarm(dwork, word, &raised) {
-                // SAFETY: we own the item since `disarm`.
+            if state == State::Timer && self.take_from_tree(dwork, word, &raised) {
+                // SAFETY: we own the item, and it counts in `armed` until it is linked.
                 let queue = unsafe { target::<B>(dwork) };
                 queue.link(&dwork.work, B::cpu(), true, &raised, &mut deferred);
+                queue.armed.fetch_sub(1, Relaxed);
             }
             deferred.deliver(self, raised);
         }
@@ -357,7 +370,8 @@ impl<B: Backend> Runtime<B> {
             };
             // SAFETY: W1: we own the pending item, so the driver keeps it.
             let dwork = unsafe { &*found };
-            self.diagnose(Diagnostic::ArmedAtEnd, &dwork.work, "destroy_workqueue");
+            let report = Report::of(Diagnostic::ArmedAtEnd, &dwork.work, "destroy_workqueue");
+            raised.say(report);
             // SAFETY: as above.
             let queue = unsafe { target::<B>(dwork) };
             queue.link(&dwork.work, B::cpu(), true, &raised, &mut deferred);

@@ -6,7 +6,6 @@
 use super::backend::Backend;
 use super::item::work_struct;
 use super::queue::Queue;
-use super::runtime::Runtime;
 use crate::sync::Ordering;
 
 /// A misuse.
@@ -115,7 +114,39 @@ impl Diagnostic {
     }
 }
 
-/// Prints a diagnostic about the item at `address` whose function is at `func`.
+/// A diagnostic about an item. The addresses are numbers: the item may be gone when it is printed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    pub(crate) diagnostic: Diagnostic,
+    pub(crate) call: &'static str,
+    pub(crate) item: usize,
+    pub(crate) func: usize,
+}
+
+impl Report {
+    /// About `work`, which the caller knows to be alive.
+    #[cold]
+    pub(crate) fn of(diagnostic: Diagnostic, work: &work_struct, call: &'static str) -> Self {
+        // ORDERING: a hint for a message.
+        let func = work.func.load(Ordering::Relaxed).addr();
+        let item = core::ptr::from_ref(work).addr();
+        Self {
+            diagnostic,
+            call,
+            item,
+            func,
+        }
+    }
+
+    /// Prints it. IRQL: <= the highest device's (`DbgPrint`).
+    #[cold]
+    pub(crate) fn print<B: Backend>(self) {
+        report::<B>(self.diagnostic, self.call, self.item, self.func);
+    }
+}
+
+/// Prints a diagnostic about the item at `address` whose function is at `func`. IRQL: <= the highest
+/// device's.
 pub(crate) fn report<B: Backend>(diagnostic: Diagnostic, call: &str, address: usize, func: usize) {
     B::print(format_args!(
         "bottomhalf {} {call}(item {address:#x}, function {func:#x}): {}",
@@ -133,14 +164,4 @@ pub(crate) fn report_queue<B: Backend>(diagnostic: Diagnostic, call: &str, queue
         queue.name().escape_ascii(),
         diagnostic.advice()
     ));
-}
-
-impl<B: Backend> Runtime<B> {
-    /// Prints a diagnostic about `work`, which the caller knows to be alive.
-    #[cold]
-    pub(crate) fn diagnose(&self, diagnostic: Diagnostic, work: &work_struct, call: &str) {
-        // ORDERING: a hint for a message.
-        let func = work.func.load(Ordering::Relaxed).addr();
-        report::<B>(diagnostic, call, core::ptr::from_ref(work).addr(), func);
-    }
 }

@@ -8,17 +8,23 @@
 //!   `Raised`: the holder is never interrupted, so a waiter on another CPU waits for a bounded few
 //!   lines.
 //! - **L3** While a guard is held nothing is called down into the backend and nothing allocates.
+//! - **L4** Nothing is printed at HIGH_LEVEL, which is above what `DbgPrint` allows: a diagnostic is
+//!   left in the `Raised` and said when the level is the caller's again.
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use super::backend::{Backend, Irql};
+use super::diagnostic::Report;
 use crate::sync::{SpinLock, UnsafeCell};
 
 /// Proof that this CPU is at HIGH_LEVEL (L1). Dropping it restores the caller's IRQL.
 #[derive(Debug)]
 pub(crate) struct Raised<B: Backend> {
     from: Irql,
+    /// What is to be said once the level is the caller's again (L4).
+    report: Cell<Option<Report>>,
     /// Neither `Send` nor `Sync`: the proof is about this CPU.
     _cpu: PhantomData<*mut B>,
 }
@@ -29,6 +35,7 @@ impl<B: Backend> Raised<B> {
     pub(crate) fn new() -> Self {
         Self {
             from: B::raise_to_high(),
+            report: Cell::new(None),
             _cpu: PhantomData,
         }
     }
@@ -41,13 +48,22 @@ impl<B: Backend> Raised<B> {
     /// Lowers only as far as DISPATCH for `f`, where kicks and wakes are legal, then restores.
     /// The caller came from DISPATCH or below.
     pub(crate) fn finish_at_dispatch(self, f: impl FnOnce()) {
-        let from = self.from;
+        let (from, report) = (self.from, self.report.take());
         core::mem::forget(self);
         B::lower(Irql::DISPATCH);
         f();
         if from < Irql::DISPATCH {
             B::lower(from);
         }
+        if let Some(report) = report {
+            report.print::<B>();
+        }
+    }
+
+    /// Leaves `report` for the end of the section.
+    #[cold]
+    pub(crate) fn say(&self, report: Report) {
+        self.report.set(Some(report));
     }
 }
 
@@ -55,6 +71,9 @@ impl<B: Backend> Drop for Raised<B> {
     #[inline]
     fn drop(&mut self) {
         B::lower(self.from);
+        if let Some(report) = self.report.take() {
+            report.print::<B>();
+        }
     }
 }
 

@@ -203,9 +203,10 @@ impl<B: Backend> Runtime<B> {
         self.closing.load(SeqCst)
     }
 
-    /// Waits until every raised section that began before has ended (G1). IRQL: <= APC.
+    /// Waits until every raised section that began before has ended (G1). A CPU that is not active
+    /// yet has none, and must not be asked: its DPC cannot be queued (H-36). IRQL: <= APC.
     pub(crate) fn synchronize(&self) {
-        for cpu in 0..self.cpu_count {
+        for cpu in 0..B::active_cpus().min(self.cpu_count) {
             let waiter = pin!(Waiter::<B>::new(0));
             let waiter = waiter.into_ref();
             waiter.prepare();
@@ -238,26 +239,31 @@ impl<B: Backend> Runtime<B> {
         deferred.deliver(self, raised);
     }
 
-    /// Refuses all queueing and runs what is pending, until nothing is. Returns how many items stay
-    /// pending for good: tasklets that are scheduled and disabled. IRQL: = PASSIVE.
-    pub(crate) fn close(&self) -> u64 {
+    /// Refuses all queueing and runs what is pending, until nothing is. IRQL: = PASSIVE.
+    pub(crate) fn close(&self) {
         // ORDERING: SeqCst: G3.
         self.closing.store(true, SeqCst);
         self.synchronize();
+        self.run_all();
+        if self.wait_for_visitors() {
+            self.run_all();
+        }
+    }
+
+    /// Runs what is pending, until nothing is.
+    fn run_all(&self) {
         loop {
             let expired = self.expire_armed(None);
             let waited = self.wait_until_queues_are_idle();
             self.synchronize();
             if expired == 0 && !waited && !self.wait_until_queues_are_idle() {
-                break;
+                return;
             }
         }
-        self.wait_for_visitors();
-        self.counters().pending
     }
 
-    /// Waits until nobody is inside a blocking call (G2). IRQL: = PASSIVE.
-    pub(crate) fn wait_for_visitors(&self) {
+    /// Waits until nobody is inside a blocking call (G2); whether somebody was. IRQL: = PASSIVE.
+    pub(crate) fn wait_for_visitors(&self) -> bool {
         let waiter = pin!(Waiter::<B>::new(0));
         let waiter = waiter.into_ref();
         waiter.prepare();
@@ -273,5 +279,6 @@ impl<B: Backend> Runtime<B> {
         if waits {
             waiter.wait();
         }
+        waits
     }
 }

@@ -26,7 +26,7 @@
 use core::pin::{Pin, pin};
 
 use super::backend::{Backend, Irql};
-use super::diagnostic::{Diagnostic, report};
+use super::diagnostic::{Diagnostic, Report};
 use super::item::tasklet_struct;
 use super::locked::{Locked, Raised};
 use super::runtime::Runtime;
@@ -203,7 +203,11 @@ impl<B: Backend> Runtime<B> {
         // `tasklet_disable` looks at RUN after this.
         let before = tasklet.count.fetch_add(change, SeqCst);
         if change < 0 && before <= 0 {
-            self.report_tasklet(Diagnostic::EnableUnderflow, tasklet, "tasklet_enable");
+            raised.say(report(
+                Diagnostic::EnableUnderflow,
+                tasklet,
+                "tasklet_enable",
+            ));
         }
         if before.wrapping_add(change) == 0 {
             self.unpark_if_runnable(tasklet, raised);
@@ -335,21 +339,23 @@ impl<B: Backend> Runtime<B> {
     fn tasklet_may_wait(&self, tasklet: &tasklet_struct, call: &'static str) -> bool {
         let low = B::irql() <= Irql::APC;
         if !low {
-            self.report_tasklet(Diagnostic::WaitAtDispatch, tasklet, call);
+            report(Diagnostic::WaitAtDispatch, tasklet, call).print::<B>();
         }
         low
     }
+}
 
-    #[cold]
-    pub(crate) fn report_tasklet(
-        &self,
-        diagnostic: Diagnostic,
-        tasklet: &tasklet_struct,
-        call: &str,
-    ) {
-        // ORDERING: a hint for a message.
-        let func = tasklet.func.load(Relaxed).addr();
-        report::<B>(diagnostic, call, core::ptr::from_ref(tasklet).addr(), func);
+/// A diagnostic about `tasklet`.
+#[cold]
+fn report(diagnostic: Diagnostic, tasklet: &tasklet_struct, call: &'static str) -> Report {
+    // ORDERING: a hint for a message.
+    let func = tasklet.func.load(Relaxed).addr();
+    let item = core::ptr::from_ref(tasklet).addr();
+    Report {
+        diagnostic,
+        call,
+        item,
+        func,
     }
 }
 

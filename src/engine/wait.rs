@@ -168,19 +168,16 @@ impl<B: Backend> Deferred<B> {
     }
 
     /// Makes the calls. IRQL: = DISPATCH.
+    ///
+    /// The wakes come last: one of them may end a grace period, and what was put off before that
+    /// period began is done within it (G1, Q4).
     pub(crate) fn perform(&mut self, runtime: &Runtime<B>) {
-        while let Some(waiter) = self.woken.pop_front() {
-            // SAFETY: A2: it is off every list, its frame lives until this call sets the event, and
-            // `waiter` is not used after.
-            waiter
-                .event
-                .with_mut(|event| unsafe { B::event_set(event) });
-        }
         while let Some(queue) = self.kicks.pop_front() {
             runtime.backend.work_item_enqueue(queue.work_item());
         }
         if core::mem::take(&mut self.timer) {
             runtime.program_timer();
         }
+        wake(&mut self.woken);
     }
 }

@@ -7,7 +7,7 @@ use crate::sync::Ordering::{AcqRel, Relaxed, SeqCst};
 use core::pin::pin;
 
 use super::backend::{Backend, Irql};
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Report};
 use super::item::{delayed_work, work_struct};
 use super::locked::Raised;
 use super::queue::Queue;
@@ -60,7 +60,7 @@ impl<B: Backend> Runtime<B> {
         work: &work_struct,
         raised: Raised<B>,
     ) -> bool {
-        if !self.claim_pending(work, State::Transit { depth: 0 }) {
+        if !self.claim_pending(work, State::Transit { depth: 0 }, &raised) {
             return false;
         }
         let mut deferred = Deferred::new();
@@ -74,7 +74,12 @@ impl<B: Backend> Runtime<B> {
 
     /// Takes PENDING of an idle work to `target`; `false` if it is refused. The caller is raised:
     /// W2.
-    pub(crate) fn claim_pending(&self, work: &work_struct, target: State) -> bool {
+    pub(crate) fn claim_pending(
+        &self,
+        work: &work_struct,
+        target: State,
+        raised: &Raised<B>,
+    ) -> bool {
         loop {
             if refuse(work) {
                 return false;
@@ -82,7 +87,11 @@ impl<B: Backend> Runtime<B> {
             let (word, state) = work.load();
             match state {
                 State::Uninitialised => {
-                    self.diagnose(Diagnostic::QueueUninitialised, work, "queue_work");
+                    raised.say(Report::of(
+                        Diagnostic::QueueUninitialised,
+                        work,
+                        "queue_work",
+                    ));
                     return false;
                 }
                 State::Idle { depth: 0 } => {
@@ -115,14 +124,14 @@ impl<B: Backend> Runtime<B> {
     ) -> bool {
         let linked = queue.try_link(work, B::cpu(), B::thread(), raised, deferred);
         if !linked {
-            self.give_back(work, "queue_work");
+            self.give_back(work, "queue_work", raised);
         }
         linked
     }
 
     /// Makes a work in Transit idle again: its queue takes nothing any more.
-    pub(crate) fn give_back(&self, work: &work_struct, call: &str) {
-        self.diagnose(Diagnostic::QueueDraining, work, call);
+    pub(crate) fn give_back(&self, work: &work_struct, call: &'static str, raised: &Raised<B>) {
+        raised.say(Report::of(Diagnostic::QueueDraining, work, call));
         // ORDERING: Release: whoever queues it next sees what its owner did before. The driver may
         // free it from here on.
         work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
@@ -144,10 +153,10 @@ impl<B: Backend> Runtime<B> {
                 // W2: another CPU is in the middle of it, for a few lines.
                 State::Transit { .. } => relax(),
                 State::Timer => {
-                    // Only a delayed work has this place, and its work is its first member.
-                    let dwork = core::ptr::from_ref(work).cast::<delayed_work>();
-                    // SAFETY: the driver keeps a pending item, and the pointer spans the whole of
-                    // it.
+                    // Only a delayed work has this place, and its work is its first member. The
+                    // reference in hand is to the work alone; `arm` has exposed the whole.
+                    let dwork = core::ptr::with_exposed_provenance::<delayed_work>(address);
+                    // SAFETY: the driver keeps a pending item.
                     if self.disarm(unsafe { &*dwork }, word, raised) {
                         return Taken::Yes;
                     }
@@ -209,7 +218,11 @@ impl<B: Backend> Runtime<B> {
                 }
                 Taken::Not { word, depth } => {
                     let Some(deeper) = depth.checked_add(1) else {
-                        self.diagnose(Diagnostic::DisableOverflow, work, "disable_work");
+                        raised.say(Report::of(
+                            Diagnostic::DisableOverflow,
+                            work,
+                            "disable_work",
+                        ));
                         break (false, false);
                     };
                     let next = State::Idle { depth: deeper }.word();
@@ -324,7 +337,7 @@ impl<B: Backend> Runtime<B> {
     fn is_uninitialised(&self, work: &work_struct, name: &'static str) -> bool {
         let uninitialised = work.load().1 == State::Uninitialised;
         if uninitialised {
-            self.diagnose(Diagnostic::WaitUninitialised, work, name);
+            Report::of(Diagnostic::WaitUninitialised, work, name).print::<B>();
         }
         uninitialised
     }
@@ -332,7 +345,7 @@ impl<B: Backend> Runtime<B> {
     fn may_wait(&self, work: &work_struct, name: &'static str) -> bool {
         let low = B::irql() <= Irql::APC;
         if !low {
-            self.diagnose(Diagnostic::WaitAtDispatch, work, name);
+            Report::of(Diagnostic::WaitAtDispatch, work, name).print::<B>();
         }
         low
     }
@@ -349,7 +362,7 @@ impl<B: Backend> Runtime<B> {
                 .is_running_on(address, thread)
         };
         if own {
-            self.diagnose(Diagnostic::WaitForOneself, work, name);
+            Report::of(Diagnostic::WaitForOneself, work, name).print::<B>();
         }
         own
     }

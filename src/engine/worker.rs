@@ -70,11 +70,12 @@ impl<B: Backend> Runtime<B> {
         if let Start::Run { func } = start {
             self.count_run(&raised);
             deferred.deliver(self, raised);
+            let guest = pin!(Worker::new(B::thread()));
             let mut next = Some((claim, func));
             while let Some((claim, func)) = next {
                 // SAFETY: `func` is the function that the driver gave at init.
                 unsafe { call(func, &claim) };
-                next = self.end_run(serving, &claim, slot);
+                next = self.end_run(serving, guest.as_ref(), &claim, slot);
             }
         } else {
             deferred.deliver(self, raised);
@@ -82,9 +83,15 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Ends a run: wakes its waiters, frees its place, and starts the twin that was held, if any.
+    ///
+    /// A twin may belong to another queue than the one that is served. `guest` is inside that queue
+    /// while it runs, so that what a work may ask of its queue does not depend on whose worker runs
+    /// it (rows Q03, Q25). The served queue cannot be destroyed by it: its callback is on this
+    /// stack.
     fn end_run(
         &self,
         serving: (&Queue<B>, Pin<&Worker>),
+        guest: Pin<&Worker>,
         claim: &Claim<B>,
         slot: Pin<&Slot<B>>,
     ) -> Option<(Claim<B>, *mut ())> {
@@ -103,8 +110,19 @@ impl<B: Backend> Runtime<B> {
         // there.
         let queue = unsafe { &*claim.sub }.queue();
         let (served, worker) = serving;
-        let looks = (next.is_none() && core::ptr::eq(queue, served)).then_some(worker);
+        let at_home = core::ptr::eq(queue, served);
+        let looks = (next.is_none() && at_home).then_some(worker);
         queue.complete(claim, looks, &raised, &mut deferred);
+        if !at_home {
+            queue.leave(guest, &raised, &mut deferred);
+        }
+        if let Some((twin, _)) = &next {
+            // SAFETY: Q3: as above, for the twin.
+            let queue = unsafe { &*twin.sub }.queue();
+            if !core::ptr::eq(queue, served) {
+                queue.enter(guest, false, &raised);
+            }
+        }
         deferred.deliver(self, raised);
         next
     }

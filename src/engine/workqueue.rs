@@ -8,7 +8,7 @@ use intrusive_collections::UnsafeRef;
 use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, report, report_queue};
 use super::locked::Raised;
-use super::queue::Queue;
+use super::queue::{Queue, QueueState};
 use super::runtime::Runtime;
 use super::wait::Waiter;
 use super::word::SUB_QUEUE_ALIGN;
@@ -65,34 +65,73 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Waits for the works that are queued or running now. IRQL: <= APC.
-    pub(crate) fn flush_queue(&self, queue: &Queue<B>, call: &'static str) {
-        if !self.queue_may_wait(queue, call) {
-            return;
-        }
+    ///
+    /// `queue` may be gone: detach destroys what is left.
+    pub(crate) fn flush_queue(&self, queue: *const Queue<B>, call: &'static str) {
         let waiter = pin!(Waiter::<B>::new(0));
         let waiter = waiter.into_ref();
         waiter.prepare();
-        let waits = {
-            let raised = Raised::<B>::new();
-            queue.state.lock(&raised).colours.flush(waiter)
-        };
-        if waits {
+        let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        let waits = self.if_may_wait(this, call, |_, state| state.colours.flush(waiter));
+        // A flush that is linked keeps the queue: it has works left.
+        if waits == Some(true) {
             waiter.wait();
         }
     }
 
     /// Runs what is pending, chained requeues included, and deletes the queue. IRQL: = PASSIVE.
-    pub(crate) fn destroy_queue(&self, queue: &Queue<B>) {
-        if !self.queue_may_wait(queue, "destroy_workqueue") {
-            return;
+    ///
+    /// `queue` may be gone, or somebody else may be ending it: then nothing happens.
+    pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
+        let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        if let Some(queue) = self.claim_end(this) {
+            self.end_queue(queue);
         }
-        {
+    }
+
+    /// Makes the caller the one that ends the first queue that is `wanted`.
+    fn claim_end(&self, wanted: impl Fn(&Queue<B>) -> bool) -> Option<&Queue<B>> {
+        let claimed = self.if_may_wait(wanted, "destroy_workqueue", |queue, state| {
+            state.draining += 1;
+            // ORDERING: under the queue's lock; and a grace period orders it: who has not seen it
+            // has armed before that.
+            let first = !queue.ending.swap(true, Relaxed);
+            first.then_some(core::ptr::from_ref(queue))
+        });
+        // SAFETY: Q4: whoever has set `ending` alone frees the queue.
+        claimed.flatten().map(|queue| unsafe { &*queue })
+    }
+
+    /// Calls `f`, under the locks, for the first queue on the list that is `wanted`, if the caller
+    /// may wait for it: not at DISPATCH, and not from one of its works (row Q25).
+    fn if_may_wait<R>(
+        &self,
+        wanted: impl Fn(&Queue<B>) -> bool,
+        call: &'static str,
+        f: impl FnOnce(&Queue<B>, &mut QueueState<B>) -> R,
+    ) -> Option<R> {
+        let (low, thread) = (B::irql() <= Irql::APC, B::thread());
+        let (refusal, queue) = {
             let raised = Raised::<B>::new();
-            queue.state.lock(&raised).draining += 1;
-            // ORDERING: the grace period below orders it: who has not seen it has armed before
-            // that.
-            queue.ending.store(true, Relaxed);
-        }
+            let queues = self.queues.lock(&raised);
+            let queue = queues.iter().find(|queue| wanted(queue))?;
+            let mut state = queue.state.lock(&raised);
+            let refusal = if !low {
+                Diagnostic::WaitAtDispatch
+            } else if state.is_worker(thread) {
+                Diagnostic::WaitForOneself
+            } else {
+                return Some(f(queue, &mut state));
+            };
+            (refusal, core::ptr::from_ref(queue))
+        };
+        // SAFETY: Q4: the caller is inside the queue, or at DISPATCH since it was on the list.
+        report_queue(refusal, call, unsafe { &*queue });
+        None
+    }
+
+    /// Ends a queue that [`Self::claim_end`] has given to the caller.
+    fn end_queue(&self, queue: &Queue<B>) {
         loop {
             // ORDERING: the grace period orders it: whoever counts up before, is seen after.
             if queue.armed.load(Relaxed) > 0 {
@@ -101,7 +140,9 @@ impl<B: Backend> Runtime<B> {
             self.wait_until_idle(queue);
             self.synchronize();
             let raised = Raised::<B>::new();
-            if queue.state.lock(&raised).is_idle() && queue.armed.load(Relaxed) == 0 {
+            // In this order: a delayed work counts in `armed` until it is linked, so one that is on
+            // its way is seen by the one look or by the other.
+            if queue.armed.load(Relaxed) == 0 && queue.state.lock(&raised).is_idle() {
                 break;
             }
         }
@@ -143,25 +184,56 @@ impl<B: Backend> Runtime<B> {
         waits
     }
 
-    /// For detach: waits until every queue is idle; whether one was not.
+    /// For detach: waits until every queue is idle; whether one was not. Works may make and destroy
+    /// queues meanwhile, so no queue is remembered over a wait.
     pub(crate) fn wait_until_queues_are_idle(&self) -> bool {
         let mut waited = false;
-        let mut next = self.queue_after(None);
-        while let Some(queue) = next {
-            waited |= self.wait_until_idle(queue);
-            next = self.queue_after(Some(queue));
+        loop {
+            let waiter = pin!(Waiter::<B>::new(0));
+            let waiter = waiter.into_ref();
+            waiter.prepare();
+            let waits = {
+                let raised = Raised::<B>::new();
+                let queues = self.queues.lock(&raised);
+                queues.iter().any(|queue| {
+                    let mut state = queue.state.lock(&raised);
+                    let busy = !state.is_idle();
+                    if busy {
+                        state.idle_waiters.push_back(waiter.handle());
+                    }
+                    busy
+                })
+            };
+            if !waits {
+                return waited;
+            }
+            waiter.wait();
+            waited = true;
         }
-        waited
     }
 
-    /// For detach: destroys every queue, reporting all but `own`.
-    pub(crate) fn destroy_queues(&self, own: Option<&Queue<B>>) {
-        while let Some(queue) = self.queue_after(None) {
-            if !own.is_some_and(|own| core::ptr::eq(own, queue)) {
-                report_queue(Diagnostic::QueueAtEnd, "detach", queue);
+    /// For detach: destroys every queue, reporting all but the one at `own`.
+    pub(crate) fn destroy_queues(&self, own: *const Queue<B>) {
+        loop {
+            // ORDERING: a hint; `claim_end` decides.
+            if let Some(queue) = self.claim_end(|queue| !queue.ending.load(Relaxed)) {
+                if !core::ptr::eq(own, queue) {
+                    report_queue(Diagnostic::QueueAtEnd, "detach", queue);
+                }
+                self.end_queue(queue);
+            } else if self.has_queues() {
+                // Somebody who came in before is ending what is left.
+                self.wait_for_visitors();
+            } else {
+                return;
             }
-            self.destroy_queue(queue);
         }
+    }
+
+    fn has_queues(&self) -> bool {
+        let raised = Raised::<B>::new();
+        let queues = self.queues.lock(&raised);
+        !queues.is_empty()
     }
 
     /// Whether `thread` serves a queue now, and so has a work under way. IRQL: <= APC.
@@ -171,38 +243,6 @@ impl<B: Backend> Runtime<B> {
         queues
             .iter()
             .any(|queue| queue.state.lock(&raised).is_worker(thread))
-    }
-
-    fn queue_after(&self, queue: Option<&Queue<B>>) -> Option<&Queue<B>> {
-        let raised = Raised::<B>::new();
-        let queues = self.queues.lock(&raised);
-        let mut cursor = match queue {
-            // SAFETY: only detach walks the list, and nobody else destroys queues by then.
-            Some(queue) => unsafe { queues.cursor_from_ptr(core::ptr::from_ref(queue)) },
-            None => queues.cursor(),
-        };
-        cursor.move_next();
-        let next = cursor.get().map(core::ptr::from_ref);
-        // SAFETY: a queue on the list lives until `destroy_queue`, which detach alone calls by
-        // then.
-        next.map(|queue| unsafe { &*queue })
-    }
-
-    /// Whether the caller may wait for `queue`: not at DISPATCH, and not from one of its works (row
-    /// Q25).
-    fn queue_may_wait(&self, queue: &Queue<B>, call: &'static str) -> bool {
-        if B::irql() > Irql::APC {
-            report_queue(Diagnostic::WaitAtDispatch, call, queue);
-            return false;
-        }
-        let thread = B::thread();
-        let raised = Raised::<B>::new();
-        let own = queue.state.lock(&raised).is_worker(thread);
-        drop(raised);
-        if own {
-            report_queue(Diagnostic::WaitForOneself, call, queue);
-        }
-        !own
     }
 }
 

@@ -38,6 +38,9 @@ unsafe impl Backend for Kmdf {
     fn cpu() -> u32 {
         0
     }
+    fn active_cpus() -> u32 {
+        0
+    }
     fn thread() -> usize {
         0
     }

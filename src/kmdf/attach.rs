@@ -136,6 +136,7 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
         let array = place.add(1).cast();
         place.write(Runtime::new(backend, reentrant, cpus, array));
     }
+    image.generation.fetch_add(1, SeqCst);
     image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };
@@ -240,18 +241,22 @@ fn tear_down(image: &Image) {
     let place = image.runtime.load(SeqCst);
     // SAFETY: published, and it is our turn, so nobody else ends it.
     let runtime = unsafe { &*place };
-    let left = runtime.close();
-    if left > 0 {
-        report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);
-    }
+    runtime.close();
     let system = image.system_wq.swap(core::ptr::null_mut(), SeqCst);
-    // SAFETY: the queue that `build` made, or null.
-    runtime.destroy_queues(unsafe { system.as_ref() });
+    // G2: who has looked it up before may still be waiting for it.
+    runtime.synchronize();
+    runtime.wait_for_visitors();
+    runtime.destroy_queues(system);
     // G1: unpublish, and wait until nobody can have read it.
     image.runtime.store(core::ptr::null_mut(), SeqCst);
     runtime.synchronize();
     // G2: who came in after `close` had waited may still be inside; nobody comes in any more.
     runtime.wait_for_visitors();
+    // After the grace periods: a tasklet that was scheduled while it ran elsewhere has had its run.
+    let left = runtime.counters().pending;
+    if left > 0 {
+        report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);
+    }
     delete_objects(&runtime.backend);
     // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
     // drop but the memory.

@@ -7,12 +7,12 @@ use super::nt;
 use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
     ExAllocatePool2, ExFreePoolWithTag, KeGetCurrentIrql, KeGetCurrentProcessorNumberEx,
-    KeInitializeEvent, KeLowerIrql, KeQueryTimeIncrement, KeQueryUnbiasedInterruptTime, KeSetEvent,
-    KeWaitForSingleObject, KfRaiseIrql,
+    KeInitializeEvent, KeLowerIrql, KeQueryActiveProcessorCountEx, KeQueryTimeIncrement,
+    KeQueryUnbiasedInterruptTime, KeSetEvent, KeWaitForSingleObject, KfRaiseIrql,
 };
 use super::wdk_sys::{
-    _EVENT_TYPE, _KWAIT_REASON, _MODE, HIGH_LEVEL, KEVENT, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER,
-    WDFWORKITEM, call_unsafe_wdf_function_binding,
+    _EVENT_TYPE, _KWAIT_REASON, _MODE, ALL_PROCESSOR_GROUPS, HIGH_LEVEL, KEVENT,
+    POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
 use crate::engine::backend::{Backend, Irql, Status};
 
@@ -62,6 +62,11 @@ unsafe impl Backend for Kmdf {
     fn cpu() -> u32 {
         // SAFETY: null asks for the system-wide index only (N-21).
         unsafe { KeGetCurrentProcessorNumberEx(core::ptr::null_mut()) }
+    }
+
+    fn active_cpus() -> u32 {
+        // SAFETY: no condition.
+        unsafe { KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) }
     }
 
     fn thread() -> usize {

@@ -4,8 +4,8 @@ use super::{Kmdf, Raised, Runtime};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::locked::Locked;
 use crate::engine::wait::Waiters;
-use crate::sync::AtomicPtr;
 use crate::sync::Ordering::SeqCst;
+use crate::sync::{AtomicPtr, AtomicU64};
 
 /// The statics of this crate. A simulated machine has its own set, as a driver image has.
 pub(crate) struct Image {
@@ -15,6 +15,20 @@ pub(crate) struct Image {
     pub(crate) system_wq: AtomicPtr<super::Queue>,
     /// Attach and detach, one at a time.
     pub(super) attached: Locked<Attached>,
+    /// Number of the runtime that is attached or was last. It changes only while none is.
+    pub(super) generation: AtomicU64,
+}
+
+/// The queue that a call names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// The image's own, looked up once raised: it may go and come between two calls.
+    System,
+    /// One that the driver keeps during the call, or null.
+    Kept(*mut super::Queue),
+    /// One that was made in this generation. A detach may have destroyed it since.
+    #[cfg(feature = "alloc")]
+    Made(*mut super::Queue, u64),
 }
 
 /// Who is attached.
@@ -35,6 +49,7 @@ impl Image {
                 busy: false,
                 waiters: Waiters::new(crate::engine::wait::WaiterAdapter::NEW),
             }),
+            generation: AtomicU64::new(0),
         }
     }
 }
@@ -75,6 +90,68 @@ pub(crate) fn enter_to_queue(
         report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
     }
     entered
+}
+
+/// As [`enter_to_queue`], with the queue that `target` names.
+///
+/// # Safety
+///
+/// A `Kept` queue is alive during the call, or null.
+pub(crate) unsafe fn enter_to_target(
+    target: Target,
+    call: &str,
+    item: usize,
+    func: usize,
+) -> Option<(&'static Runtime, &'static super::Queue, Raised)> {
+    let (runtime, raised) = enter_to_queue(call, item, func)?;
+    let queue = match target {
+        Target::System => image().system_wq.load(SeqCst),
+        Target::Kept(queue) => resolve(queue),
+        #[cfg(feature = "alloc")]
+        Target::Made(queue, generation) if generation == self::generation() => queue,
+        #[cfg(feature = "alloc")]
+        Target::Made(..) => core::ptr::null_mut(),
+    };
+    // SAFETY: the runtime is not closing, and stays so as long as this section is raised (G1, G3):
+    // no queue of this generation has been destroyed by a detach. Its owner destroys it only when
+    // no call names it any more.
+    let Some(queue) = (unsafe { queue.as_ref() }) else {
+        drop(raised);
+        let kept = matches!(target, Target::Kept(_));
+        let what = if kept {
+            Diagnostic::NullQueue
+        } else {
+            Diagnostic::NotAttached
+        };
+        report::<Kmdf>(what, call, item, func);
+        return None;
+    };
+    Some((runtime, queue, raised))
+}
+
+/// What drivers call `system_wq` by: an address that is no queue's and lasts as long as the image.
+pub(crate) fn system_name() -> *mut super::Queue {
+    core::ptr::from_ref(&image().system_wq).cast_mut().cast()
+}
+
+/// The queue that a driver's pointer names, not followed. `system_wq` is looked up in each call:
+/// who has read it before a detach would find a queue that is freed.
+///
+/// The caller has been raised since it found the runtime accepting, or is visiting it (G1, G2).
+pub(crate) fn resolve(queue: *mut super::Queue) -> *mut super::Queue {
+    if queue == system_name() {
+        // ORDERING: SeqCst: detach makes it null, and then waits for raised sections and visitors.
+        image().system_wq.load(SeqCst)
+    } else {
+        queue
+    }
+}
+
+/// The number of the runtime that is attached, for a caller that keeps it from going.
+#[cfg(feature = "alloc")]
+pub(crate) fn generation() -> u64 {
+    // ORDERING: SeqCst: a new runtime is published after this has changed.
+    image().generation.load(SeqCst)
 }
 
 /// A caller inside a blocking call: the runtime stays until it has left (G2).

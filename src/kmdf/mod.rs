@@ -44,7 +44,11 @@ pub(crate) use self::absent::{Kmdf, attach, detach};
     allow(dead_code, reason = "nothing can be attached without a provider")
 )]
 mod image;
-pub(crate) use self::image::{enter, enter_to_queue, image, visit};
+#[cfg(feature = "alloc")]
+pub(crate) use self::image::generation;
+pub(crate) use self::image::{
+    Target, enter, enter_to_queue, enter_to_target, image, resolve, system_name, visit,
+};
 
 use core::ffi::c_void;
 

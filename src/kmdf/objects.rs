@@ -6,13 +6,12 @@ use core::ptr::NonNull;
 
 use super::nt::{attributes, size_of_ulong};
 use super::wdk_sys::ntddk::{
-    KeGetProcessorNumberFromIndex, KeQueryActiveProcessorCountEx, KeSetImportanceDpc,
-    KeSetTargetProcessorDpcEx,
+    KeGetProcessorNumberFromIndex, KeSetImportanceDpc, KeSetTargetProcessorDpcEx,
 };
 use super::wdk_sys::{
-    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, ALL_PROCESSOR_GROUPS, BOOLEAN, PROCESSOR_NUMBER,
-    WDF_DPC_CONFIG, WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC,
-    WDFOBJECT, WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
+    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, BOOLEAN, PROCESSOR_NUMBER, WDF_DPC_CONFIG,
+    WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC, WDFOBJECT,
+    WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
 use super::{Kmdf, Runtime, image};
 use crate::engine::backend::{Backend, Status};
@@ -153,9 +152,7 @@ fn target(dpc: WDFDPC, cpu: u32) -> Result<(), Status> {
     let kdpc = unsafe { call_unsafe_wdf_function_binding!(WdfDpcWdmGetDpc, dpc) };
     // SAFETY: the KDPC is not queued yet.
     let targeted = check(unsafe { KeSetTargetProcessorDpcEx(kdpc, &mut number) });
-    // SAFETY: no condition.
-    let active = unsafe { KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) };
-    if cpu < active {
+    if cpu < Kmdf::active_cpus() {
         targeted?;
     }
     // SAFETY: as above.

@@ -7,17 +7,20 @@ use core::ops::Deref;
 use super::delayed_work::{DelayedWork, HasDelayedWork};
 use super::owner::{Owner, expose};
 use super::work::{HasWork, Work, WorkItem};
-use crate::delayed_work::{modify, queue_delayed_work};
+use crate::delayed_work::{modify, queue_delayed_to};
 use crate::engine::backend::Status;
 use crate::engine::delayed::Modified;
-use crate::work::queue_work;
+use crate::kmdf::{Target, generation, resolve, visit};
+use crate::work::queue_to;
 use crate::workqueue::{
     WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND,
-    alloc_ordered_workqueue, alloc_workqueue, destroy_workqueue, flush_workqueue, system_wq,
-    workqueue_struct,
+    alloc_ordered_workqueue, alloc_workqueue, system_wq, workqueue_struct,
 };
 
 /// A queue of this driver. Dropping it runs everything that is pending on it, and frees it.
+///
+/// If it is still there at the last detach it is destroyed then (BH13). The handle refuses from
+/// then on, also when the image is attached again.
 #[derive(Debug)]
 pub struct Workqueue(WorkqueueRef);
 
@@ -26,6 +29,8 @@ pub struct Workqueue(WorkqueueRef);
 pub struct WorkqueueRef {
     /// Null for the system queue, which is looked up each time.
     queue: *mut workqueue_struct,
+    /// Of the runtime that it was made in: later ones do not know the queue.
+    generation: u64,
 }
 
 // SAFETY: a workqueue is used from any thread.
@@ -101,7 +106,7 @@ impl Builder<'_, Bound> {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES` if the kernel is out of memory or nothing is attached.
     pub fn build(self) -> Result<Workqueue, Status> {
-        made(alloc_workqueue(self.name, self.flags, self.max_active))
+        made(|| alloc_workqueue(self.name, self.flags, self.max_active))
     }
 }
 
@@ -118,7 +123,7 @@ impl Builder<'_, Unbound> {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES` if the kernel is out of memory or nothing is attached.
     pub fn build(self) -> Result<Workqueue, Status> {
-        made(alloc_workqueue(self.name, self.flags, self.max_active))
+        made(|| alloc_workqueue(self.name, self.flags, self.max_active))
     }
 }
 
@@ -129,15 +134,18 @@ impl Builder<'_, Ordered> {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES` if the kernel is out of memory or nothing is attached.
     pub fn build(self) -> Result<Workqueue, Status> {
-        made(alloc_ordered_workqueue(self.name, self.flags))
+        made(|| alloc_ordered_workqueue(self.name, self.flags))
     }
 }
 
-fn made(queue: *mut workqueue_struct) -> Result<Workqueue, Status> {
+fn made(make: impl FnOnce() -> *mut workqueue_struct) -> Result<Workqueue, Status> {
+    // Before the queue is made: should the runtime go between the two, the handle refuses.
+    let generation = generation();
+    let queue = make();
     if queue.is_null() {
         return Err(Status::INSUFFICIENT_RESOURCES);
     }
-    Ok(Workqueue(WorkqueueRef { queue }))
+    Ok(Workqueue(WorkqueueRef { queue, generation }))
 }
 
 impl Workqueue {
@@ -161,6 +169,7 @@ impl Workqueue {
     pub const fn system() -> WorkqueueRef {
         WorkqueueRef {
             queue: core::ptr::null_mut(),
+            generation: 0,
         }
     }
 }
@@ -174,17 +183,22 @@ impl Deref for Workqueue {
 
 impl Drop for Workqueue {
     fn drop(&mut self) {
-        // SAFETY: made by `build`, and destroyed here only; works hold no reference to a queue.
-        unsafe { destroy_workqueue(self.0.queue) };
+        // A visitor keeps the runtime, so the generation stays; and in its own generation a queue
+        // is looked up before it is touched.
+        if let Some(runtime) = visit()
+            && self.0.generation == generation()
+        {
+            runtime.destroy_queue(self.0.queue.cast());
+        }
     }
 }
 
 impl WorkqueueRef {
-    fn raw(&self) -> *mut workqueue_struct {
+    fn target(&self) -> Target {
         if self.queue.is_null() {
-            system_wq()
+            Target::System
         } else {
-            self.queue
+            Target::Made(self.queue.cast(), self.generation)
         }
     }
 
@@ -205,7 +219,7 @@ impl WorkqueueRef {
         let container = expose(owner);
         let work = Work::raw(P::Target::work_of(container));
         // SAFETY: initialised by `Work::new`; the owner just given up keeps it while it is pending.
-        if unsafe { queue_work(self.raw(), work) } {
+        if unsafe { queue_to(self.target(), work) } {
             return Ok(());
         }
         // SAFETY: refused: nobody else will take it back.
@@ -228,7 +242,7 @@ impl WorkqueueRef {
         let container = expose(owner);
         let dwork = DelayedWork::raw(P::Target::delayed_work_of(container));
         // SAFETY: as in `enqueue`. A queue of ours that is destroyed runs what is armed for it.
-        if unsafe { queue_delayed_work(self.raw(), dwork, delay) } {
+        if unsafe { queue_delayed_to(self.target(), dwork, delay) } {
             return Ok(());
         }
         // SAFETY: refused: nobody else will take it back.
@@ -248,7 +262,7 @@ impl WorkqueueRef {
         let container = expose(owner);
         let dwork = DelayedWork::raw(P::Target::delayed_work_of(container));
         // SAFETY: as in `enqueue_delayed`.
-        let modified = unsafe { modify(self.raw(), dwork, delay) };
+        let modified = unsafe { modify(self.target(), dwork, delay) };
         if modified == Modified::Fresh {
             return None;
         }
@@ -263,7 +277,16 @@ impl WorkqueueRef {
     /// Waits until every work that is queued now has run. IRQL: = PASSIVE. Blocks.
     /// Linux: `flush_workqueue`.
     pub fn flush(&self) {
-        // SAFETY: a queue of ours, alive while it is borrowed, or the system queue.
-        unsafe { flush_workqueue(self.raw()) };
+        // As in `drop`.
+        if let Some(runtime) = visit() {
+            let queue = if self.queue.is_null() {
+                system_wq()
+            } else if self.generation == generation() {
+                self.queue
+            } else {
+                return;
+            };
+            runtime.flush_queue(resolve(queue.cast()), "flush_workqueue");
+        }
     }
 }

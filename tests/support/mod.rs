@@ -309,6 +309,10 @@ impl Work {
         // SAFETY: as in `queue`.
         unsafe { schedule_work(self.work()) }
     }
+    pub fn schedule_delayed(self, delay: u64) -> bool {
+        // SAFETY: as in `queue`.
+        unsafe { schedule_delayed_work(self.dwork(), delay) }
+    }
     pub fn queue_delayed(self, wq: Wq, delay: u64) -> bool {
         // SAFETY: as in `queue`.
         unsafe { queue_delayed_work(wq.0, self.dwork(), delay) }

@@ -18,6 +18,8 @@ const DPC_OBJECT: u8 = 19;
 const TARGETED: u16 = 0x800;
 /// Queue depth above which even an unimportant DPC is worth an interrupt (D-23).
 const MAXIMUM_DEPTH: usize = 4;
+/// So often the rate of requests counts as low, when any DPC is worth an interrupt (D-23).
+const LOW_RATE_ONE_IN: u32 = 4;
 
 /// Initialises a DPC: Medium importance, no target CPU.
 ///
@@ -59,10 +61,9 @@ pub unsafe extern "C" fn KeInsertQueueDpc(
     let w = call();
     check(w, Dpc, "KeInsertQueueDpc");
     let here = w.engine.cpu();
-    let queued = match w
-        .nt
-        .with(|nt| queue(nt, Dpc, here, [SystemArgument1, SystemArgument2]))
-    {
+    let low_rate = w.engine.choose(LOW_RATE_ONE_IN) == 0;
+    let arguments = [SystemArgument1, SystemArgument2];
+    let queued = match w.nt.with(|nt| queue(nt, Dpc, here, arguments)) {
         Insertion::Queued {
             cpu,
             urgent,
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn KeInsertQueueDpc(
     if let Some((cpu, urgent, sequence)) = queued {
         w.count(|counters| counters.dpc_inserts += 1);
         w.trace_event("KeInsertQueueDpc", sequence, u64::from(cpu));
-        if urgent {
+        if urgent || low_rate {
             w.engine.request_drain(w, cpu);
         } else {
             w.engine

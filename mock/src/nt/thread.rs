@@ -9,8 +9,8 @@ use crate::engine::{Entry, ThreadId};
 use crate::nt::check::{call, ceiling, done};
 use crate::nt::state::{Kind, THREAD_MAGIC, ThreadObject};
 use crate::nt::wait;
-use crate::world::fail;
 use crate::world::state::{World, current};
+use crate::world::{fail, pool};
 
 /// Creates a system thread at PASSIVE_LEVEL.
 ///
@@ -50,6 +50,7 @@ pub unsafe extern "C" fn PsCreateSystemThread(
     w.count(|counters| counters.threads += 1);
     let handle = w.nt.with(|nt| {
         nt.handles.push(Some(id));
+        nt.threads[id].references += 1;
         nt.handles.len() * 4
     });
     // SAFETY: the caller promises a writable handle.
@@ -133,17 +134,10 @@ pub unsafe extern "C" fn ObfDereferenceObject(Object: PVOID) -> i64 {
             "ObfDereferenceObject on no object".to_owned(),
         );
     };
-    let left = w.nt.with(|nt| {
+    w.nt.with(|nt| {
         nt.threads[id].references -= 1;
         nt.threads[id].references
-    });
-    if left < 0 {
-        fail(
-            "REFERENCE_BY_POINTER(0x18)",
-            "a thread object is dereferenced too often".to_owned(),
-        );
-    }
-    left
+    })
 }
 
 /// Closes a handle. The thread goes on.
@@ -153,10 +147,13 @@ pub unsafe extern "C" fn ObfDereferenceObject(Object: PVOID) -> i64 {
 pub unsafe extern "C" fn ZwClose(Handle: HANDLE) -> NTSTATUS {
     let w = call();
     ceiling(w, "ZwClose", 0, "DV(0xC4,0x20003)");
-    if thread_of_handle(w, Handle).is_none() {
+    let Some(id) = thread_of_handle(w, Handle) else {
         return STATUS_INVALID_HANDLE;
-    }
-    w.nt.with(|nt| nt.handles[Handle.addr() / 4 - 1] = None);
+    };
+    w.nt.with(|nt| {
+        nt.handles[Handle.addr() / 4 - 1] = None;
+        nt.threads[id].references -= 1;
+    });
     STATUS_SUCCESS
 }
 
@@ -227,6 +224,10 @@ fn ended(w: &World) {
     let critical = w.nt.with(|nt| {
         let thread = &mut nt.threads[me];
         thread.finished = true;
+        // The harness keeps its threads' objects; a driver has the references that it took (N-32).
+        if thread.kind == Kind::Driver {
+            thread.references -= 1;
+        }
         let object = core::ptr::from_ref(&*thread.object).addr();
         let critical = thread.critical;
         while wait::release_one(w, nt, object) {}
@@ -246,17 +247,22 @@ pub(crate) fn object_of(w: &World, id: ThreadId) -> PKTHREAD {
     w.nt.with(|nt| core::ptr::from_mut(&mut *nt.threads[id].object).cast())
 }
 
-/// The thread of an object, if it is one.
+/// The thread of an object, if it is one. An object without references is gone.
 pub(crate) fn thread_of_object(w: &World, object: PVOID) -> Option<ThreadId> {
-    w.nt.with(|nt| {
+    let (id, name, references) = w.nt.with(|nt| {
         nt.threads
             .iter()
-            .find(|thread| {
-                core::ptr::from_ref::<ThreadObject>(&thread.object).addr() == object.addr()
-            })
-            .filter(|thread| thread.object.magic == THREAD_MAGIC)
-            .map(|thread| thread.object.id)
-    })
+            .find(|t| core::ptr::from_ref::<ThreadObject>(&t.object).addr() == object.addr())
+            .filter(|t| t.object.magic == THREAD_MAGIC)
+            .map(|t| (t.object.id, t.name.clone(), t.references))
+    })?;
+    if references <= 0 {
+        fail(
+            pool::FREED,
+            format!("the object of {name} is used without a reference"),
+        );
+    }
+    Some(id)
 }
 
 fn thread_of_handle(w: &World, handle: HANDLE) -> Option<ThreadId> {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::OnceLock;
 
 use crate::world::state::{World, current, try_current};
 
@@ -149,9 +150,16 @@ pub(crate) fn replay_line(seed: Option<u64>) -> String {
 }
 
 /// The name of the test binary: the file's, without cargo's hash.
-fn test_binary() -> Option<String> {
-    let path = std::env::current_exe().ok()?;
-    let stem = path.file_stem()?.to_str()?;
-    let name = stem.rsplit_once('-').map_or(stem, |(name, _)| name);
-    Some(name.to_owned())
+fn test_binary() -> Option<&'static str> {
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
+    let find = || {
+        let path = std::env::current_exe().ok()?;
+        let stem = path.file_stem()?.to_str()?;
+        Some(
+            stem.rsplit_once('-')
+                .map_or(stem, |(name, _)| name)
+                .to_owned(),
+        )
+    };
+    NAME.get_or_init(find).as_deref()
 }

@@ -3,6 +3,7 @@
 use crate::abi::GROUP_AFFINITY;
 use crate::nt;
 use crate::world::counters::Counters;
+use crate::world::failure::fail;
 use crate::world::state::{World, current, try_current};
 
 /// Runs `f` with the current thread bound to `cpu`.
@@ -120,10 +121,19 @@ pub fn choose(n: u32) -> u32 {
     current().engine.choose(n)
 }
 
-/// A line that `DbgPrint` would show. Outside of a world it goes to standard error.
+/// The highest IRQL of a device, and the ceiling of `DbgPrint` (N-42).
+const HIGHEST_DEVICE_IRQL: u8 = 12;
+
+/// A line that `DbgPrint` would show; above the highest device's IRQL it is `DBGPRINT_IRQL`. Outside of a world it goes to standard error.
 pub fn debug_print(line: &str) {
     match try_current() {
-        Some(w) => w.debug_log.with(|log| log.push(line.to_owned())),
+        Some(w) => {
+            let irql = w.engine.irql();
+            if irql > HIGHEST_DEVICE_IRQL {
+                fail("DBGPRINT_IRQL", format!("DbgPrint at IRQL {irql}: {line}"));
+            }
+            w.debug_log.with(|log| log.push(line.to_owned()));
+        }
         None => eprintln!("{line}"),
     }
 }

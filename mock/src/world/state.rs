@@ -138,6 +138,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // Extensions may point into the arena, so they go first.
+        drop(self.extension.take());
         for (_, value) in self.extensions.with(std::mem::take) {
             // SAFETY: `extension` stored the pointer of an owned box, and the world's contexts are gone.
             drop(unsafe { Box::from_raw(value.cast_mut()) });

@@ -8,6 +8,9 @@ use std::sync::{Once, OnceLock};
 use crate::world::pool::FREED;
 use crate::world::state::{World, try_current};
 
+/// A fault so near to the stack pointer is an overflow of the stack.
+const NEAR_STACK: usize = 1 << 16;
+
 /// The exit status of a process whose driver touched freed memory.
 const STATUS: c_int = 112;
 
@@ -37,7 +40,9 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // SAFETY: the kernel passes a valid structure, and SIGSEGV has an address.
     let address = unsafe { (*info).si_addr() }.addr();
     if let Some(w) = try_current() {
-        report(w, address);
+        // SAFETY: the kernel passes the registers of the faulting context.
+        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        report(w, address, registers[libc::REG_RSP as usize] as usize);
     }
     pass_on(signal, info, context);
 }
@@ -46,7 +51,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 ///
 /// The fault is an access of the driver, made outside the allocator and outside the state of the world, so
 /// taking the lock of the arena and formatting into a buffer of its own are safe here.
-fn report(w: &World, address: usize) {
+fn report(w: &World, address: usize, stack_pointer: usize) {
     let (base, len) = w.arena_range;
     let ours = address.wrapping_sub(base) < len;
     let mut text = Text {
@@ -56,6 +61,9 @@ fn report(w: &World, address: usize) {
     let _ = writeln!(text, "{}", w.replay);
     if !ours {
         let _ = writeln!(text, "an access to {address:#x} faults");
+        if stack_pointer.abs_diff(address) < NEAR_STACK {
+            let _ = writeln!(text, "the stack of a context is used up");
+        }
         text.print();
         return;
     }

@@ -1,0 +1,95 @@
+//! Works that are queued on two queues: the instance that is held for the worker
+//! that runs its twin is a work of its own queue, whatever queue that worker came from.
+
+mod support;
+
+use kmdf_mock::world::{self, Gate};
+use kmdf_mock::{sim_assert, sim_assert_eq};
+use support::{NonReentrant, Rig, Work, Wq, rows_with, wait_until};
+
+const SEEDS: u64 = 60;
+
+/// Row Q25 for a held work: its function cannot wait for its own queue, and is told so.
+#[test]
+fn a_held_work_does_not_wait_for_its_own_queue() {
+    rows_with(NonReentrant, SEEDS, |rig: &Rig| {
+        rig.expect(&["BH07"]);
+        let (first, second, gate) = (Wq::ordered(), Wq::ordered(), Gate::new());
+        let go = gate.clone();
+        let work = Work::new(move |_, run| {
+            if run == 1 {
+                go.wait();
+            } else {
+                second.flush();
+            }
+        });
+        sim_assert!(work.queue(first));
+        work.wait_begun(1);
+        sim_assert!(work.queue(second));
+        world::settle();
+        gate.open();
+        let seen = work.seen();
+        wait_until(move || seen.ended() == 2);
+        first.destroy();
+        second.destroy();
+        work.free();
+    });
+}
+
+/// Row Q03 for a held work: a queue that is destroyed takes what its own works queue.
+#[test]
+fn a_held_work_may_queue_to_its_own_queue_while_that_is_destroyed() {
+    rows_with(NonReentrant, SEEDS, |_| {
+        let (first, second, gate) = (Wq::ordered(), Wq::ordered(), Gate::new());
+        let (go, chained) = (gate.clone(), Work::counting());
+        let work = Work::new(move |_, run| {
+            if run == 1 {
+                go.wait();
+            } else {
+                sim_assert!(chained.queue(second));
+            }
+        });
+        sim_assert!(work.queue(first));
+        work.wait_begun(1);
+        sim_assert!(work.queue(second));
+        let destroyer = world::spawn("destroyer", None, move || second.destroy());
+        world::settle();
+        gate.open();
+        destroyer.join();
+        sim_assert_eq!((work.runs(), chained.runs()), (2, 1));
+        first.destroy();
+        work.free();
+        chained.free();
+    });
+}
+
+/// The queue whose worker runs it cannot be destroyed by it, for the callback of that queue's work item is
+/// below it on the stack (W-17); it is told so.
+#[test]
+fn a_held_work_does_not_destroy_the_queue_that_it_runs_on() {
+    rows_with(NonReentrant, SEEDS, |rig: &Rig| {
+        rig.expect(&["BH07"]);
+        let (first, second, gate) = (Wq::ordered(), Wq::ordered(), Gate::new());
+        let (go, behind) = (gate.clone(), Work::counting());
+        let work = Work::new(move |_, run| {
+            if run == 1 {
+                go.wait();
+            } else {
+                first.destroy();
+            }
+        });
+        sim_assert!(work.queue(first));
+        work.wait_begun(1);
+        sim_assert!(behind.queue(first));
+        sim_assert!(work.queue(second));
+        world::settle();
+        gate.open();
+        let seen = work.seen();
+        wait_until(move || seen.ended() == 2);
+        first.destroy();
+        sim_assert_eq!(behind.runs(), 1);
+        second.destroy();
+        work.free();
+        behind.free();
+    });
+}

@@ -566,7 +566,7 @@ fn counters_conserve_through_a_storm() {
         sim_assert_eq!(counts.pending, 0);
         sim_assert_eq!(counts.run, u64::from(runs + tasklet.runs()));
         sim_assert_eq!(counts.cancelled, u64::from(ledger.cancelled.load(SeqCst)));
-        sim_assert!(rig.reentrance == SelfReentrant || work.seen().most_inside() == 1);
+        sim_assert!(rig.reentrance == SelfReentrant || work.seen().most_inside() <= 1);
         tasklet.free();
         work.free();
         delayed.free();

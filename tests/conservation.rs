@@ -138,41 +138,43 @@ schedules! {
 /// Schedules that a negative control may take until its law notices.
 const PATIENCE: u64 = 500;
 
-/// With `fault` the first schedule that fails does so by a law of `laws`.
-fn convicts(fault: Fault, laws: &[&str]) {
-    let failure = (0..PATIENCE)
-        .find_map(|seed| schedule(seed, NonReentrant, Preemption::Often, Some(fault)).err());
-    let failure = failure.unwrap_or_else(|| panic!("{fault:?} is not noticed"));
-    let name = failure.message().split(':').next().unwrap_or_default();
-    println!("{fault:?}: {}", failure.message());
-    assert!(laws.contains(&name), "{fault:?} is noticed as {failure}");
+/// With `fault` some schedule breaks `law`. Others may break other laws first: a wrong word about one
+/// call makes several sums wrong.
+fn convicts(fault: Fault, law: &str) {
+    let message = (0..PATIENCE).find_map(|seed| {
+        let failure = schedule(seed, NonReentrant, Preemption::Often, Some(fault)).err()?;
+        let name = failure.message().split(':').next();
+        (name == Some(law)).then(|| failure.message().to_owned())
+    });
+    let message = message.unwrap_or_else(|| panic!("{fault:?} is not noticed by {law}"));
+    println!("{fault:?}: {message}");
 }
 
 macro_rules! controls {
-    ($($name:ident: $fault:ident, $laws:expr;)*) => { $(
+    ($($name:ident: $fault:ident, $law:literal;)*) => { $(
         #[test]
         fn $name() {
-            convicts(Fault::$fault, &$laws);
+            convicts(Fault::$fault, $law);
         }
     )* };
 }
 
 controls! {
-    control_a_cancel_that_is_not_counted: ForgetCancel, ["conservation", "answer", "flush"];
-    control_a_queueing_that_is_not_counted: ForgetQueue, ["conservation", "answer"];
-    control_a_queueing_that_never_was: PhantomQueue, ["conservation", "answer", "flush"];
-    control_a_function_called_twice: RunTwice, ["conservation"];
-    control_a_delay_cut_short: ShortDelay, ["early"];
-    control_a_flush_that_does_not_wait: NoFlush, ["flush"];
-    control_a_flush_of_a_queue_that_does_not_wait: NoFlushQueue, ["flush_workqueue"];
-    control_a_cancel_sync_that_does_not_wait: NoWait, ["cancel_sync"];
-    control_an_ordered_queue_that_is_not: NotOrdered, ["max_active", "order"];
-    control_a_queue_with_too_many: MoreActive, ["max_active"];
-    control_works_that_overlap: Overlap, ["self-concurrency"];
-    control_a_kill_that_does_nothing: NoKill, ["kill"];
-    control_a_disable_that_does_nothing: NoDisable, ["disable"];
-    control_a_schedule_that_is_lost: LostSchedule, ["schedule", "kill"];
-    control_a_destroy_that_loses_a_work: LostAtDestroy, ["destroy_workqueue", "order"];
+    control_a_cancel_that_is_not_counted: ForgetCancel, "conservation";
+    control_a_queueing_that_is_not_counted: ForgetQueue, "conservation";
+    control_a_queueing_that_never_was: PhantomQueue, "conservation";
+    control_a_function_called_twice: RunTwice, "conservation";
+    control_a_delay_cut_short: ShortDelay, "early";
+    control_a_flush_that_does_not_wait: NoFlush, "flush";
+    control_a_flush_of_a_queue_that_does_not_wait: NoFlushQueue, "flush_workqueue";
+    control_a_cancel_sync_that_does_not_wait: NoWait, "cancel_sync";
+    control_an_ordered_queue_that_is_not: NotOrdered, "max_active";
+    control_a_queue_with_too_many: MoreActive, "max_active";
+    control_works_that_overlap: Overlap, "self-concurrency";
+    control_a_kill_that_does_nothing: NoKill, "kill";
+    control_a_disable_that_does_nothing: NoDisable, "disable";
+    control_a_schedule_that_is_lost: LostSchedule, "schedule";
+    control_a_destroy_that_loses_a_work: LostAtDestroy, "destroy_workqueue";
 }
 
 /// The law by whose breach `verdict` fails.

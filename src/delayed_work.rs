@@ -227,3 +227,37 @@ pub fn jiffies() -> u64 {
     use crate::engine::backend::Backend;
     crate::engine::time::jiffies_at(crate::kmdf::Kmdf::now_100ns())
 }
+
+/// Disables `dwork` once more, and cancels it, armed or queued; does not wait.
+/// Linux: `disable_delayed_work`, since 6.10. Returns and IRQL as for
+/// [`disable_work`](crate::work::disable_work).
+///
+/// # Safety
+///
+/// `dwork` is initialised and valid.
+pub unsafe fn disable_delayed_work(dwork: *mut delayed_work) -> bool {
+    // SAFETY: by the caller's word; `work` is the first member.
+    unsafe { crate::work::disable_work(dwork.cast()) }
+}
+
+/// As [`disable_delayed_work`], and waits until it does not run. Linux: `disable_delayed_work_sync`,
+/// since 6.10. Returns and IRQL as for [`disable_work_sync`](crate::work::disable_work_sync).
+///
+/// # Safety
+///
+/// `dwork` is initialised, and valid during the call.
+pub unsafe fn disable_delayed_work_sync(dwork: *mut delayed_work) -> bool {
+    // SAFETY: by the caller's word; `work` is the first member.
+    unsafe { crate::work::disable_work_sync(dwork.cast()) }
+}
+
+/// Takes one disable back; does not arm. Linux: `enable_delayed_work`, since 6.10. Returns and IRQL as
+/// for [`enable_work`](crate::work::enable_work).
+///
+/// # Safety
+///
+/// `dwork` is initialised and valid.
+pub unsafe fn enable_delayed_work(dwork: *mut delayed_work) -> bool {
+    // SAFETY: by the caller's word; `work` is the first member.
+    unsafe { crate::work::enable_work(dwork.cast()) }
+}

@@ -146,6 +146,26 @@ pub unsafe fn tasklet_disable(t: *mut tasklet_struct) {
     }
 }
 
+/// Disables `t` once more and does not wait; a run that has begun goes on.
+/// Linux: `tasklet_disable_nosync`.
+///
+/// IRQL: any, also from the tasklet itself. Does not block.
+///
+/// # Safety
+///
+/// `t` is initialised and stays valid during the call.
+pub unsafe fn tasklet_disable_nosync(t: *mut tasklet_struct) {
+    // SAFETY: by the caller's word.
+    let tasklet = unsafe { &*t };
+    match crate::kmdf::enter() {
+        Some((runtime, raised)) => runtime.tasklet_disable_nosync(tasklet, &raised),
+        // ORDERING: nothing runs without a runtime.
+        None => {
+            tasklet.count.fetch_add(1, SeqCst);
+        }
+    }
+}
+
 /// Takes one disable back. At zero a tasklet that was scheduled meanwhile runs, on the CPU that
 /// scheduled it. Linux: `tasklet_enable`.
 ///

@@ -164,3 +164,111 @@ pub(crate) fn identity(work: &work_struct) -> (usize, usize) {
         work.func.load(Relaxed).addr(),
     )
 }
+
+/// Bit of [`work_busy`]: pending.
+pub const WORK_BUSY_PENDING: u32 = 1;
+/// Bit of [`work_busy`]: an instance runs.
+pub const WORK_BUSY_RUNNING: u32 = 2;
+
+/// Cancels `work` and does not wait. Linux: `cancel_work`.
+///
+/// Returns `true` if it was pending, `false` if it was idle or only running; a running instance goes
+/// on. An item that was never initialised is reported (BH05).
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// `work` is valid.
+pub unsafe fn cancel_work(work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { cancel(work) }
+}
+
+/// Whether `work` is pending ([`WORK_BUSY_PENDING`]) or running ([`WORK_BUSY_RUNNING`]). A hint: it may
+/// have changed. Linux: `work_busy`.
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// `work` is valid.
+#[must_use]
+pub unsafe fn work_busy(work: *const work_struct) -> u32 {
+    // SAFETY: by the caller's word.
+    let work = unsafe { &*work };
+    let running = enter().is_some_and(|(runtime, raised)| runtime.is_work_running(work, &raised));
+    let pending = work.load().1.is_pending();
+    (u32::from(pending) * WORK_BUSY_PENDING) | (u32::from(running) * WORK_BUSY_RUNNING)
+}
+
+/// The work that the caller is the function of, or null. Linux: `current_work`.
+///
+/// IRQL: <= APC; above, a thread means nothing (N-26), and the answer is null. Does not block.
+#[must_use]
+pub fn current_work() -> *mut work_struct {
+    let address = visit().map_or(0, |runtime| runtime.current_work());
+    core::ptr::with_exposed_provenance_mut(address)
+}
+
+/// Disables `work` once more, so that queueing it is refused, and cancels it; does not wait.
+/// Linux: `disable_work`, since 6.10.
+///
+/// Returns `true` if it was pending. 65 535 disables are possible; one more is reported (BH08).
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// `work` is initialised and valid.
+pub unsafe fn disable_work(work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    let work = unsafe { &*work };
+    enter().is_some_and(|(runtime, raised)| runtime.disable(work, raised).pending)
+}
+
+/// As [`disable_work`], and waits until it does not run. Linux: `disable_work_sync`, since 6.10.
+///
+/// Returns `true` if it was pending.
+///
+/// IRQL: = PASSIVE. Blocks; otherwise as [`cancel_work_sync`].
+///
+/// # Safety
+///
+/// `work` is initialised, and valid during the call.
+pub unsafe fn disable_work_sync(work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    let work = unsafe { &*work };
+    visit().is_some_and(|runtime| runtime.disable_sync(work, "disable_work_sync"))
+}
+
+/// Takes one [`disable_work`] back; does not queue. Linux: `enable_work`, since 6.10.
+///
+/// Returns `true` if the work can be queued again. An enable without a disable is reported (BH14) and
+/// returns `true`.
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// `work` is initialised and valid.
+pub unsafe fn enable_work(work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    let work = unsafe { &*work };
+    enter().is_none_or(|(runtime, raised)| runtime.enable_reporting(work, &raised))
+}
+
+/// [`enable_work`], and [`queue_work`] if it can be queued again. Linux: `enable_and_queue_work`, since
+/// 6.10.
+///
+/// Returns `true` if it can be queued again, and this call made it pending.
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// As for [`queue_work`].
+pub unsafe fn enable_and_queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { enable_work(work) && queue_work(wq, work) }
+}

@@ -76,6 +76,22 @@ pub unsafe fn flush_workqueue(wq: *mut workqueue_struct) {
     }
 }
 
+/// Runs what is pending on `wq` and what its own works queue meanwhile, until it is empty. Others that
+/// queue to it are refused meanwhile (BH02). Delayed works that are only armed are not waited for.
+/// Linux: `drain_workqueue`.
+///
+/// IRQL: = PASSIVE. Blocks. From a work of that queue (BH07), or at DISPATCH_LEVEL (BH06), it returns
+/// at once and says so.
+///
+/// # Safety
+///
+/// `wq` is a live queue and stays so during the call.
+pub unsafe fn drain_workqueue(wq: *mut workqueue_struct) {
+    if let Some(runtime) = visit() {
+        runtime.drain_queue(resolve(wq.cast()), "drain_workqueue");
+    }
+}
+
 /// Runs what is pending on `wq`, what its own works queue meanwhile included, and frees it. Delayed
 /// works that are still armed for it run once, at once, and are reported (BH10); in Linux they are
 /// a use after free. What would be armed for it from then on is refused (BH02), so one that arms

@@ -29,6 +29,8 @@ pub(crate) enum Diagnostic {
     DisableOverflow,
     /// `tasklet_enable` without a `tasklet_disable`.
     EnableUnderflow,
+    /// `enable_work` without a `disable_work`.
+    EnableWorkUnderflow,
     /// A delayed work was still armed for a queue that is destroyed.
     ArmedAtEnd,
     /// A tasklet was still scheduled and disabled at detach.
@@ -56,6 +58,7 @@ impl Diagnostic {
             Self::DisabledAtEnd => "BH11",
             Self::MaxActive => "BH12",
             Self::QueueAtEnd => "BH13",
+            Self::EnableWorkUnderflow => "BH14",
         }
     }
 
@@ -106,6 +109,10 @@ impl Diagnostic {
                  call tasklet_kill first"
             }
             Self::MaxActive => "max_active is outside 1 to 512 and is clamped",
+            Self::EnableWorkUnderflow => {
+                "the work is enabled more often than it was disabled; it stays enabled. Pair every \
+                 enable_work with a disable_work"
+            }
             Self::QueueAtEnd => {
                 "the workqueue is not destroyed at detach; it is destroyed now. Call \
                  destroy_workqueue first"

@@ -105,6 +105,17 @@ impl<B: Backend> Running<B> {
         }
     }
 
+    /// Address of the work that `thread` is running, or zero. IRQL: <= APC to mean its caller.
+    pub(crate) fn current(&self, thread: usize) -> usize {
+        let raised = super::locked::Raised::<B>::new();
+        let running = |shard: &Locked<Shard<B>>| {
+            let shard = shard.lock(&raised);
+            let slot = shard.slots.iter().find(|slot| slot.thread == thread);
+            slot.map(|slot| slot.address.get())
+        };
+        self.shards.iter().find_map(running).unwrap_or(0)
+    }
+
     /// The shard of a work.
     pub(crate) fn shard(&self, address: usize) -> &Locked<Shard<B>> {
         // Items are 8-aligned and often in arrays of one stride: mix the bits (Fibonacci hashing).

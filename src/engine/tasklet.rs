@@ -187,8 +187,8 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Disables once more; does not wait. IRQL: any.
-    pub(crate) fn tasklet_disable_nosync(&self, tasklet: &tasklet_struct) {
-        self.change_count(tasklet, 1, &Raised::new());
+    pub(crate) fn tasklet_disable_nosync(&self, tasklet: &tasklet_struct, raised: &Raised<B>) {
+        self.change_count(tasklet, 1, raised);
     }
 
     /// Adds to the count of `tasklet`. Whoever brings it to zero makes the tasklet runnable: an
@@ -217,7 +217,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Disables once more and waits until it does not run. IRQL: <= APC, else it does not wait.
     pub(crate) fn tasklet_disable(&self, tasklet: &tasklet_struct) {
-        self.tasklet_disable_nosync(tasklet);
+        self.tasklet_disable_nosync(tasklet, &Raised::new());
         if self.tasklet_may_wait(tasklet, "tasklet_disable") {
             self.wait_until_not_running(tasklet);
         }

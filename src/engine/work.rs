@@ -32,6 +32,17 @@ pub(crate) struct Disabled {
     pub(crate) deeper: bool,
 }
 
+/// What [`Runtime::enable`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Enabled {
+    /// The work can be queued again.
+    Yes,
+    /// It is still disabled by somebody else.
+    NotYet,
+    /// It was not disabled.
+    Underflow,
+}
+
 /// The refusal that needs no raise: a pending or disabled work is left as it is, by a write.
 /// `false` if the work can be queued or its word has just changed.
 pub(crate) fn refuse(work: &work_struct) -> bool {
@@ -240,15 +251,15 @@ impl<B: Backend> Runtime<B> {
         Disabled { pending, deeper }
     }
 
-    /// Takes one [`Self::disable`] back; `true` if the work can be queued again. IRQL: any.
-    pub(crate) fn enable(&self, work: &work_struct) -> bool {
+    /// Takes one [`Self::disable`] back, if there is one. IRQL: any.
+    pub(crate) fn enable(&self, work: &work_struct) -> Enabled {
         loop {
             let (word, state) = work.load();
             let State::Idle { depth } = state else {
-                return true;
+                return Enabled::Underflow;
             };
             let Some(shallower) = depth.checked_sub(1) else {
-                return true;
+                return Enabled::Underflow;
             };
             let next = State::Idle { depth: shallower }.word();
             // ORDERING: Release: who queues next sees what was done while it was disabled.
@@ -257,9 +268,34 @@ impl<B: Backend> Runtime<B> {
                 .compare_exchange(word, next, AcqRel, Relaxed)
                 .is_ok()
             {
-                return shallower == 0;
+                return if shallower == 0 {
+                    Enabled::Yes
+                } else {
+                    Enabled::NotYet
+                };
             }
         }
+    }
+
+    /// [`Self::enable`] for a driver: `true` if the work can be queued again; one too many is said.
+    pub(crate) fn enable_reporting(&self, work: &work_struct, raised: &Raised<B>) -> bool {
+        let enabled = self.enable(work);
+        if enabled == Enabled::Underflow {
+            raised.say(Report::of(
+                Diagnostic::EnableWorkUnderflow,
+                work,
+                "enable_work",
+            ));
+        }
+        enabled != Enabled::NotYet
+    }
+
+    /// Address of the work that the caller is the function of, or zero. IRQL: any.
+    pub(crate) fn current_work(&self) -> usize {
+        if B::irql() > Irql::APC {
+            return 0;
+        }
+        self.running.current(B::thread())
     }
 
     /// Waits for the instances that run now. IRQL: <= APC.
@@ -286,8 +322,7 @@ impl<B: Backend> Runtime<B> {
         if self.is_uninitialised(work, name) {
             return false;
         }
-        let may_wait = self.may_wait(work, name) && !self.is_own_function(work, name);
-        if !may_wait {
+        if !self.may_wait(work, name) || self.is_own_function(work, name) {
             return self.cancel(work, Raised::new());
         }
         // Since 6.10 Linux holds others off by the disable depth, not by keeping PENDING.
@@ -297,6 +332,26 @@ impl<B: Backend> Runtime<B> {
             self.enable(work);
         }
         disabled.pending
+    }
+
+    /// Disables once more, cancels, and waits for running instances; `true` if it was pending.
+    /// IRQL: <= APC, else it does not wait and says so.
+    pub(crate) fn disable_sync(&self, work: &work_struct, name: &'static str) -> bool {
+        if self.is_uninitialised(work, name) {
+            return false;
+        }
+        let waits = self.may_wait(work, name) && !self.is_own_function(work, name);
+        let disabled = self.disable(work, Raised::new());
+        if waits {
+            self.wait_for_running(work);
+        }
+        disabled.pending
+    }
+
+    /// Whether an instance of the work runs. A hint. IRQL: any.
+    pub(crate) fn is_work_running(&self, work: &work_struct, raised: &Raised<B>) -> bool {
+        let address = core::ptr::from_ref(work).addr();
+        self.running.shard(address).lock(raised).is_running(address)
     }
 
     /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.

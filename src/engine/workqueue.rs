@@ -89,6 +89,23 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
+    /// Runs what is pending, and what the queue's own works queue meanwhile, until it is empty; others
+    /// are refused (BH02). IRQL: <= APC.
+    pub(crate) fn drain_queue(&self, queue: *const Queue<B>, call: &'static str) {
+        let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        let found = self.if_may_wait(this, call, |queue, state| {
+            state.draining += 1;
+            core::ptr::from_ref(queue)
+        });
+        if let Some(queue) = found {
+            // SAFETY: the driver keeps a queue that it drains.
+            let queue = unsafe { &*queue };
+            self.wait_until_idle(queue);
+            let raised = Raised::<B>::new();
+            queue.state.lock(&raised).draining -= 1;
+        }
+    }
+
     /// Makes the caller the one that ends the first queue that is `wanted`.
     fn claim_end(&self, wanted: impl Fn(&Queue<B>) -> bool) -> Option<&Queue<B>> {
         let claimed = self.if_may_wait(wanted, "destroy_workqueue", |queue, state| {

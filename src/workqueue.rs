@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use crate::engine::backend::{Backend, Irql};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::kmdf::{Kmdf, Queue, image, resolve, system_name, visit};
 use crate::sync::Ordering::SeqCst;
@@ -31,7 +32,7 @@ pub struct workqueue_struct {
 /// [`WQ_UNBOUND`]. 0 means 256; values outside 1 to 512 are clamped and reported (BH12). The name
 /// is kept up to 31 bytes.
 ///
-/// Returns null if the kernel is out of memory or nothing is attached.
+/// Returns null if the kernel is out of memory, nothing is attached, or the IRQL is too high (BH15).
 ///
 /// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`; the only call after attach that allocates.
 #[must_use]
@@ -51,6 +52,10 @@ pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct
 }
 
 fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
+    if Kmdf::irql() > Irql::APC {
+        report::<Kmdf>(Diagnostic::MakeAtDispatch, "alloc_workqueue", 0, 0);
+        return core::ptr::null_mut();
+    }
     let Some(runtime) = visit() else {
         report::<Kmdf>(Diagnostic::NotAttached, "alloc_workqueue", 0, 0);
         return core::ptr::null_mut();

@@ -598,3 +598,15 @@ fn no_mistake_no_diagnostic() {
         delayed.free();
     });
 }
+
+/// BH15: a workqueue made at DISPATCH_LEVEL, or in an interrupt, is not made; memory is not touched.
+#[test]
+fn bh15_a_workqueue_made_too_high() {
+    misuse(&["BH15"], |_| {
+        sim_assert!(world::at_dispatch(Wq::bound).0.is_null());
+        let isr = world::Interrupt::connect("maker", 9, || sim_assert!(Wq::ordered().0.is_null()));
+        isr.raise(0);
+        world::settle();
+        sim_assert!(isr.is_idle());
+    });
+}

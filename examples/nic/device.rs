@@ -23,10 +23,11 @@ const BURST_MAX: u32 = 96;
 const PAUSE_100NS: u64 = 20_000;
 /// Time in which a stalled card looks again for a free descriptor.
 const STALL_100NS: u64 = 200;
-/// The link goes down and up again after so many frames, for so long.
+/// The link goes down and up again after so many frames, for so long: long enough for the driver to
+/// find the wire quiet.
 const FLAP_EVERY: u32 = 4_096;
 const FLAP_FIRST: u32 = 500;
-const FLAP_100NS: u64 = 100_000;
+const FLAP_100NS: u64 = 600_000;
 /// Interrupts move to the next CPU after so many.
 const INTERRUPTS_PER_CPU: u64 = 16;
 

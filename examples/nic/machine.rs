@@ -275,6 +275,27 @@ mod tests {
         assert!(dropped > 0, "no removal found frames in the ring");
     }
 
+    /// The moderation is pushed off frame by frame, and runs once the wire has been quiet: the link is
+    /// down for a while after frame 500.
+    #[test]
+    fn a_quiet_wire_ends_the_moderation() {
+        for seed in 0..20 {
+            let (mut capture, _) = capture::read(crate::DEFAULT_CAPTURE);
+            capture.truncate(1_000);
+            let plan = Plan {
+                capture: Arc::new(capture),
+                ..plan(4, None, WorkReentrance::NonReentrant)
+            };
+            let outcome = outcome(seed, plan);
+            assert_eq!(outcome.broken, [""; 0], "seed {seed}");
+            let numbers = outcome.groups.iter().flat_map(|group| &group.numbers);
+            let runs = numbers
+                .filter(|(name, _)| *name == "moderate")
+                .map(|(_, runs)| *runs);
+            assert!(runs.sum::<u64>() > 0, "seed {seed}");
+        }
+    }
+
     #[test]
     fn a_seed_decides_everything() {
         let [first, second] = [(); 2].map(|()| {

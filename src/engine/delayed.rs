@@ -138,9 +138,9 @@ impl<B: Backend> Runtime<B> {
         if !self.claim_pending(&dwork.work, State::Timer, &raised) {
             return false;
         }
+        self.count_accepted(&raised);
         let mut deferred = Deferred::new();
         self.arm(queue, dwork, delay, &raised, &mut deferred);
-        self.count_accepted(&raised);
         deferred.deliver(self, raised);
         true
     }
@@ -370,7 +370,8 @@ impl<B: Backend> Runtime<B> {
             };
             // SAFETY: W1: we own the pending item, so the driver keeps it.
             let dwork = unsafe { &*found };
-            let report = Report::of(Diagnostic::ArmedAtEnd, &dwork.work, "destroy_workqueue");
+            let call = queue.map_or("detach", |_| "destroy_workqueue");
+            let report = Report::of(Diagnostic::ArmedAtEnd, &dwork.work, call);
             raised.say(report);
             // SAFETY: as above.
             let queue = unsafe { target::<B>(dwork) };

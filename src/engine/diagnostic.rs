@@ -31,6 +31,8 @@ pub(crate) enum Diagnostic {
     EnableUnderflow,
     /// `enable_work` without a `disable_work`.
     EnableWorkUnderflow,
+    /// `alloc_workqueue` above PASSIVE_LEVEL.
+    MakeAtDispatch,
     /// A delayed work was still armed for a queue that is destroyed.
     ArmedAtEnd,
     /// A tasklet was still scheduled and disabled at detach.
@@ -59,6 +61,7 @@ impl Diagnostic {
             Self::MaxActive => "BH12",
             Self::QueueAtEnd => "BH13",
             Self::EnableWorkUnderflow => "BH14",
+            Self::MakeAtDispatch => "BH15",
         }
     }
 
@@ -112,6 +115,10 @@ impl Diagnostic {
             Self::EnableWorkUnderflow => {
                 "the work is enabled more often than it was disabled; it stays enabled. Pair every \
                  enable_work with a disable_work"
+            }
+            Self::MakeAtDispatch => {
+                "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
+                 EvtDriverDeviceAdd or EvtDevicePrepareHardware"
             }
             Self::QueueAtEnd => {
                 "the workqueue is not destroyed at detach; it is destroyed now. Call \

@@ -9,6 +9,8 @@
 //! - **G2** A call that blocks is a *visitor*, counted from a raised section on; detach waits for
 //!   it.
 //! - **G3** Once `closing` is set and a grace period has passed nothing new is accepted.
+//! - **G4** An item is counted as accepted before it can be found, and as run or cancelled after: in
+//!   every snapshot `accepted = run + cancelled + pending`, and nothing is negative.
 
 use core::pin::pin;
 use core::ptr::NonNull;
@@ -23,7 +25,7 @@ use super::queue::{QueueAdapter, SubQueue};
 use super::running::Running;
 use super::tasklet::TaskletWaits;
 use super::wait::{Deferred, Waiter, Waiters};
-use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// Counts since attach. `accepted = run + cancelled + pending`, always.
@@ -162,38 +164,49 @@ impl<B: Backend> Runtime<B> {
         unsafe { &*sub }
     }
 
-    /// An item became pending.
+    /// An item becomes pending. Counted before others can find it, so that no run or cancel of it is
+    /// counted first (G4).
     pub(crate) fn count_accepted(&self, _raised: &Raised<B>) {
-        // ORDERING: counters; a snapshot is exact only when nothing runs.
+        // ORDERING: published by whatever publishes the item.
         self.per_cpu(B::cpu()).accepted.fetch_add(1, Relaxed);
+    }
+
+    /// An item that was counted as accepted is refused by its queue after all.
+    pub(crate) fn count_refused(&self, _raised: &Raised<B>) {
+        self.per_cpu(B::cpu()).accepted.fetch_sub(1, Relaxed);
     }
 
     /// A function is about to be called.
     pub(crate) fn count_run(&self, _raised: &Raised<B>) {
-        self.per_cpu(B::cpu()).run.fetch_add(1, Relaxed);
+        // ORDERING: Release: who sees this sees that the item was accepted (`counters`).
+        self.per_cpu(B::cpu()).run.fetch_add(1, Release);
     }
 
     /// A pending item was taken back.
     pub(crate) fn count_cancelled(&self, _raised: &Raised<B>) {
-        self.per_cpu(B::cpu()).cancelled.fetch_add(1, Relaxed);
+        // ORDERING: as in `count_run`.
+        self.per_cpu(B::cpu()).cancelled.fetch_add(1, Release);
     }
 
     /// The counts now.
     pub(crate) fn counters(&self) -> Counters {
         let mut counters = Counters {
+            // ORDERING: counters of callbacks; nothing is derived from them.
             work_item_callbacks: self.work_item_callbacks.load(Relaxed),
             timer_callbacks: self.timer_callbacks.load(Relaxed),
             ..Counters::default()
         };
         for cpu in self.all_cpus() {
-            counters.run += cpu.run.load(Relaxed);
-            counters.cancelled += cpu.cancelled.load(Relaxed);
-            counters.accepted += cpu.accepted.load(Relaxed);
+            // ORDERING: Acquire pairs with the Release of `count_run` and `count_cancelled`.
+            counters.run += cpu.run.load(Acquire);
+            counters.cancelled += cpu.cancelled.load(Acquire);
             counters.dpc_callbacks += cpu.dpc_callbacks.load(Relaxed);
         }
-        counters.pending = counters
-            .accepted
-            .saturating_sub(counters.run + counters.cancelled);
+        // After all of those: whatever ended by then is among what was accepted by now (G4).
+        for cpu in self.all_cpus() {
+            counters.accepted = counters.accepted.wrapping_add(cpu.accepted.load(Acquire));
+        }
+        counters.pending = counters.accepted - counters.run - counters.cancelled;
         counters
     }
 

@@ -74,10 +74,12 @@ impl<B: Backend> Runtime<B> {
         if !self.claim_pending(work, State::Transit { depth: 0 }, &raised) {
             return false;
         }
+        // Counted before it can be found, run or cancelled by others.
+        self.count_accepted(&raised);
         let mut deferred = Deferred::new();
         let queued = self.link_claimed(queue, work, &raised, &mut deferred);
-        if queued {
-            self.count_accepted(&raised);
+        if !queued {
+            self.count_refused(&raised);
         }
         deferred.deliver(self, raised);
         queued

@@ -19,6 +19,10 @@ use crate::workqueue::{
 
 /// A queue of this driver. Dropping it runs everything that is pending on it, and frees it.
 ///
+/// It cannot be dropped by one of its own works (BH07) or at DISPATCH_LEVEL (BH06): then the queue stays
+/// until the last detach. So a work whose container owns the queue must not hold the last reference:
+/// cancel or flush it before the container goes, or keep the queue elsewhere.
+///
 /// If it is still there at the last detach it is destroyed then (BH13). The handle refuses from
 /// then on, also when the image is attached again.
 #[derive(Debug)]

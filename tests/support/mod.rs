@@ -2,8 +2,8 @@
 //! happens to them.
 //!
 //! A scenario is a plain function over a [`Rig`]. [`rows`] runs it for a range of seeds; after it the rig
-//! detaches, unloads the driver and checks what must always hold: `accepted = run + cancelled + pending`,
-//! nothing pending, no unexpected diagnostic.
+//! detaches, unloads the driver and checks what must always hold: nothing is left pending, and no
+//! diagnostic is unexpected.
 
 #![allow(
     dead_code,
@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 
 use bottomhalf::linux::*;
 use bottomhalf::{Attachment, Config, Host, WorkReentrance, attach, counters};
+use kmdf_mock::sim_assert;
 use kmdf_mock::world::{self, Driver, Gate, Sim};
-use kmdf_mock::{sim_assert, sim_assert_eq};
 
 pub use WorkReentrance::{NonReentrant, SelfReentrant};
 
@@ -112,10 +112,17 @@ impl Rig {
     pub fn finish(self) {
         world::settle();
         let counts = counters();
-        sim_assert_eq!(
-            counts.accepted,
-            counts.run + counts.cancelled + counts.pending
-        );
+        // Only a scenario about the end of a queue or of the runtime leaves something behind.
+        let leaves = ["BH10", "BH11", "BH13"];
+        let left = |codes: &Mutex<Vec<&str>>| {
+            codes
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|code| leaves.contains(code))
+        };
+        let may_leave = left(&self.expected) || left(&self.allowed);
+        sim_assert!(counts.pending == 0 || may_leave, "left pending: {counts:?}");
         self.detach();
         self.driver.unload();
         let expected = self.expected.lock().unwrap();

@@ -72,7 +72,8 @@ if [ -s README.md ]; then
 fi
 
 step "${command[*]}"
-log=$temporary/test.log
+mkdir -p target
+log=target/test.log
 "${command[@]}" 2>&1 | tee "$log"
 
 step "every binary ran"

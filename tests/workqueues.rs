@@ -1,12 +1,12 @@
 //! Rows Q of facts/linux: workqueues. What is left out needs calls that do not exist yet
-//! (`drain_workqueue`, `workqueue_set_max_active`, BH queues, `create_workqueue`).
+//! (`workqueue_set_max_active`, BH queues, `create_workqueue`).
 
 mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
-use bottomhalf::linux::{WQ_HIGHPRI, WQ_UNBOUND};
+use bottomhalf::linux::{WQ_CPU_INTENSIVE, WQ_HIGHPRI, WQ_UNBOUND};
 use kmdf_mock::world::{self, Gate, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 use support::{
@@ -310,6 +310,31 @@ fn q12_the_next_work_starts_while_one_sleeps() {
         gate.open();
         wq.destroy();
         free(vec![a, b]);
+    });
+}
+
+/// Q14: a work that burns the CPU on a CPU-intensive queue does not keep a work of another queue, queued on
+/// the same CPU, from starting.
+#[test]
+fn q14_a_cpu_intensive_work_holds_up_nobody() {
+    rows(|_| {
+        let (intensive, wq) = (Wq::with(WQ_CPU_INTENSIVE, 0), Wq::bound());
+        let started = Arc::new(AtomicU32::new(0));
+        let burns = Work::new({
+            let started = Arc::clone(&started);
+            move |_, _| spin_until(&started)
+        });
+        let other = Work::new(move |_, _| started.store(1, SeqCst));
+        world::run_on_cpu(1, move || {
+            sim_assert!(burns.queue(intensive));
+            burns.wait_begun(1);
+            sim_assert!(other.queue(wq));
+        });
+        wq.destroy();
+        intensive.destroy();
+        sim_assert_eq!((burns.runs(), other.runs()), (1, 1));
+        burns.free();
+        other.free();
     });
 }
 

@@ -115,6 +115,22 @@ unsafe fn target<'a, B: Backend>(dwork: &delayed_work) -> &'a Queue<B> {
     unsafe { &*queue }
 }
 
+/// Links a work that was taken from the tree, and owned since, to its queue.
+///
+/// It counts in `armed` until it is linked: destroy looks at `armed` first and at the lists second, so
+/// it sees a work on its way by the one look or by the other.
+fn link_armed<B: Backend>(
+    queue: &Queue<B>,
+    dwork: &delayed_work,
+    calls_worker: bool,
+    raised: &Raised<B>,
+    deferred: &mut Deferred<B>,
+) {
+    queue.link(&dwork.work, B::cpu(), calls_worker, raised, deferred);
+    // ORDERING: a count; the grace period of destroy orders it.
+    queue.armed.fetch_sub(1, Relaxed);
+}
+
 impl<B: Backend> Runtime<B> {
     /// Arms `dwork` to be queued on `queue` after `delay` jiffies, or queues it at once if that is
     /// zero; `false` if it is pending or disabled. IRQL: any.
@@ -263,8 +279,7 @@ impl<B: Backend> Runtime<B> {
             if state == State::Timer && self.take_from_tree(dwork, word, &raised) {
                 // SAFETY: we own the item, and it counts in `armed` until it is linked.
                 let queue = unsafe { target::<B>(dwork) };
-                queue.link(&dwork.work, B::cpu(), true, &raised, &mut deferred);
-                queue.armed.fetch_sub(1, Relaxed);
+                link_armed(queue, dwork, true, &raised, &mut deferred);
             }
             deferred.deliver(self, raised);
         }
@@ -339,9 +354,7 @@ impl<B: Backend> Runtime<B> {
                 mine = Some(queue);
             }
             let calls_worker = !mine.is_some_and(|first| core::ptr::eq(first, queue));
-            queue.link(&due.work, B::cpu(), calls_worker, &raised, &mut deferred);
-            // After the link: destroy looks at `armed` before it looks at `total`.
-            queue.armed.fetch_sub(1, Relaxed);
+            link_armed(queue, due, calls_worker, &raised, &mut deferred);
             deferred.deliver(self, raised);
         }
     }
@@ -375,8 +388,7 @@ impl<B: Backend> Runtime<B> {
             raised.say(report);
             // SAFETY: as above.
             let queue = unsafe { target::<B>(dwork) };
-            queue.link(&dwork.work, B::cpu(), true, &raised, &mut deferred);
-            queue.armed.fetch_sub(1, Relaxed);
+            link_armed(queue, dwork, true, &raised, &mut deferred);
             deferred.deliver(self, raised);
             count += 1;
         }

@@ -7,7 +7,7 @@
 use crate::engine::delayed::Modified;
 pub use crate::engine::item::delayed_work;
 use crate::engine::work::refuse;
-use crate::kmdf::{Queue, Raised, Runtime, Target, enter_to_target, visit};
+use crate::kmdf::{Queue, Raised, Runtime, System, Target, enter_to_target, visit};
 use crate::work::{DECLARE_WORK, identity, work_func_t, work_pending, work_struct};
 use crate::workqueue::workqueue_struct;
 
@@ -90,14 +90,14 @@ pub(crate) unsafe fn queue_delayed_to(
     queued == Some(true)
 }
 
-/// [`queue_delayed_work`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_delayed_work`.
+/// [`queue_delayed_work`] on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_delayed_work`.
 ///
 /// # Safety
 ///
 /// As for [`queue_delayed_work`].
 pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_delayed_to(Target::System, dwork, delay) }
+    unsafe { queue_delayed_to(Target::System(System::PerCpu), dwork, delay) }
 }
 
 /// Makes `dwork` due on `wq` after `delay` jiffies from now, whatever it was doing: an armed timer

@@ -11,7 +11,7 @@
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
 use crate::engine::work::refuse;
-use crate::kmdf::{Target, enter, enter_to_target, visit};
+use crate::kmdf::{System, Target, enter, enter_to_target, visit};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicPtr, AtomicU64};
 use crate::workqueue::workqueue_struct;
@@ -73,7 +73,7 @@ pub(crate) unsafe fn queue_to(target: Target, work: *mut work_struct) -> bool {
     entered.is_some_and(|(runtime, queue, raised)| runtime.queue_work(queue, work, raised))
 }
 
-/// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.
+/// Queues `work` on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work`.
 ///
 /// Returns, IRQL and KMDF calls as for [`queue_work`].
 ///
@@ -82,7 +82,7 @@ pub(crate) unsafe fn queue_to(target: Target, work: *mut work_struct) -> bool {
 /// `work` is initialised and stays in place while it is pending.
 pub unsafe fn schedule_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_to(Target::System, work) }
+    unsafe { queue_to(Target::System(System::PerCpu), work) }
 }
 
 /// Cancels `work`, keeps it from being queued meanwhile, and waits until it does not run.

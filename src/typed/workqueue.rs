@@ -10,11 +10,12 @@ use super::work::{HasWork, Work, WorkItem};
 use crate::delayed_work::{modify, queue_delayed_to};
 use crate::engine::backend::Status;
 use crate::engine::delayed::Modified;
-use crate::kmdf::{Target, generation, resolve, visit};
+use crate::kmdf::{System, Target, generation, resolve, visit};
+use crate::system_queues::system_wq;
 use crate::work::queue_to;
 use crate::workqueue::{
     WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND,
-    alloc_ordered_workqueue, alloc_workqueue, system_wq, workqueue_struct,
+    alloc_ordered_workqueue, alloc_workqueue, workqueue_struct,
 };
 
 /// A queue of this driver. Dropping it runs everything that is pending on it, and frees it.
@@ -200,7 +201,7 @@ impl Drop for Workqueue {
 impl WorkqueueRef {
     fn target(&self) -> Target {
         if self.queue.is_null() {
-            Target::System
+            Target::System(System::PerCpu)
         } else {
             Target::Made(self.queue.cast(), self.generation)
         }

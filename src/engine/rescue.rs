@@ -10,8 +10,8 @@
 //! # Invariants
 //!
 //! - **S1** While a queue is kicked and has a startable work, a look is due, or somebody is about to
-//!   make one due: who kicks asks for a look after the kick, and a look that finds such a queue asks
-//!   for the next one.
+//!   make one due, or its rescuer has been called: who kicks asks for a look after the kick, and a
+//!   look that finds such a queue asks for the next one or calls the rescuer.
 //! - **S2** A queue whose `rescue` is [`Rescue::Called`] is on one rescuer's list, and counts as busy:
 //!   it is not freed before the rescuer has entered it.
 //! - **S3** Once a rescuer has been called for a kick, the queue is *starved* until that kick's worker
@@ -181,14 +181,16 @@ impl<B: Backend> QueueState<B> {
             return (false, false);
         }
         match self.rescue {
-            Rescue::NotSeen => self.rescue = Rescue::Seen,
+            Rescue::NotSeen => {
+                self.rescue = Rescue::Seen;
+                (true, false)
+            }
             Rescue::Seen => {
                 self.rescue = Rescue::Called;
-                return (true, true);
+                (false, true)
             }
-            Rescue::Called | Rescue::Starved => {}
+            Rescue::Called | Rescue::Starved => (false, false),
         }
-        (true, false)
     }
 }
 

@@ -71,7 +71,7 @@ pub struct delayed_work {
     pub(crate) timer: Timer,
     /// The queue that the work goes to when the delay is over. `O`
     pub(crate) wq: AtomicPtr<()>,
-    /// The CPU asked for. `O`
+    /// The CPU asked for, or [`ANY_CPU`]. `O`
     pub(crate) cpu: AtomicI32,
     /// `LINKED` while the node is in the deadline tree. `T`
     pub(crate) flags: AtomicU32,
@@ -87,6 +87,9 @@ pub(crate) struct Timer {
     /// When the work is due, in 100 ns of the backend's clock. `O`
     pub(crate) deadline: AtomicU64,
 }
+
+/// [`delayed_work::cpu`]: none. More than any CPU's index, as Linux has it.
+pub(crate) const ANY_CPU: i32 = 8192;
 
 /// [`delayed_work::flags`]: the node is in the tree.
 pub(crate) const LINKED: u32 = 1;

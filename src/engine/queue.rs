@@ -51,10 +51,21 @@ intrusive_adapter!(
 pub(crate) mod flag {
     /// One FIFO for all CPUs.
     pub(crate) const UNBOUND: u32 = 1 << 1;
+    /// Works run on the CPU that they are queued on, whatever [`Config`](crate::Config) says.
+    pub(crate) const PERCPU: u32 = 1 << 8;
     /// One work at a time, in the order of queueing. Linux's `__WQ_ORDERED`.
     pub(crate) const ORDERED: u32 = 1 << 17;
     /// Never two instances of one work, whatever the image's rule. Not a bit of Linux's.
     pub(crate) const NON_REENTRANT: u32 = 1 << 24;
+}
+
+/// Where a work is to be linked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// The CPU whose sub-queue takes it, if the queue has one for each.
+    pub(crate) cpu: u32,
+    /// Whether it is to be run there too.
+    pub(crate) pin: bool,
 }
 
 /// A workqueue. Allocated with its sub-queues behind it, see [`Queue::layout`].
@@ -68,6 +79,8 @@ pub(crate) struct Queue<B: Backend> {
     pub(super) subs: u32,
     /// What was asked for, see [`flag`].
     flags: u32,
+    /// Every work is pinned to its sub-queue's CPU.
+    pins: bool,
     /// Delayed works whose timer will bring a work here.
     pub(crate) armed: AtomicU32,
     /// The queue is being destroyed: nothing is armed for it any more.
@@ -105,6 +118,8 @@ pub(crate) struct QueueState<B: Backend> {
 #[repr(C, align(256))]
 pub(crate) struct SubQueue<B: Backend> {
     queue: *const Queue<B>,
+    /// Its place among the queue's, which is its CPU if the queue has one for each.
+    index: u32,
     state: UnsafeCell<SubState>,
 }
 
@@ -120,6 +135,11 @@ impl<B: Backend> SubQueue<B> {
     pub(crate) fn queue(&self) -> &Queue<B> {
         // SAFETY: Q4: a sub-queue is part of its queue's allocation and as alive.
         unsafe { &*self.queue }
+    }
+
+    /// The CPU whose works it takes.
+    pub(crate) fn cpu(&self) -> u32 {
+        self.index
     }
 
     /// Changes the state, for whoever holds the queue's lock, and keeps `startable` right.
@@ -172,6 +192,7 @@ impl<B: Backend> Queue<B> {
         memory: *mut u8,
         name: &[u8],
         flags: u32,
+        pins: bool,
         subs: u32,
         max_active: u32,
     ) {
@@ -183,6 +204,7 @@ impl<B: Backend> Queue<B> {
             kick: LinkedListLink::new(),
             subs,
             flags,
+            pins: pins && subs > 1,
             armed: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             name: kept,
@@ -202,7 +224,7 @@ impl<B: Backend> Queue<B> {
         let this = memory.cast::<Self>();
         // SAFETY: the caller gives writable and aligned bytes for the queue.
         unsafe { this.write(queue) };
-        for index in 0..subs as usize {
+        for index in 0..subs {
             let state = SubState {
                 works: LinkedList::new(WorkAdapter::NEW),
                 active: 0,
@@ -210,10 +232,16 @@ impl<B: Backend> Queue<B> {
             };
             let sub = SubQueue {
                 queue: this,
+                index,
                 state: UnsafeCell::new(state),
             };
             // SAFETY: and for `subs` sub-queues behind it; 256 divides the queue's size.
-            unsafe { this.add(1).cast::<SubQueue<B>>().add(index).write(sub) };
+            unsafe {
+                this.add(1)
+                    .cast::<SubQueue<B>>()
+                    .add(index as usize)
+                    .write(sub)
+            };
         }
     }
 
@@ -270,18 +298,18 @@ impl<B: Backend> Queue<B> {
         }
     }
 
-    /// Links `work`, which the caller owns, at the tail of the sub-queue for `cpu`. `calls_worker`
+    /// Links `work`, which the caller owns, at the tail of the sub-queue for `at`. `calls_worker`
     /// unless the caller is a worker of this queue that will look.
     pub(crate) fn link(
         &self,
         work: &work_struct,
-        cpu: u32,
+        at: At,
         calls_worker: bool,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
         let mut state = self.state.lock(raised);
-        self.link_locked(&mut state, work, cpu);
+        self.link_locked(&mut state, work, at);
         if calls_worker {
             self.keep_kicked(&mut state, deferred);
         }
@@ -291,7 +319,7 @@ impl<B: Backend> Queue<B> {
     pub(crate) fn try_link(
         &self,
         work: &work_struct,
-        cpu: u32,
+        at: At,
         thread: usize,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
@@ -300,13 +328,13 @@ impl<B: Backend> Queue<B> {
         if state.draining > 0 && !state.is_worker(thread) {
             return false;
         }
-        self.link_locked(&mut state, work, cpu);
+        self.link_locked(&mut state, work, at);
         self.keep_kicked(&mut state, deferred);
         true
     }
 
-    fn link_locked(&self, state: &mut QueueState<B>, work: &work_struct, cpu: u32) {
-        let sub = self.sub_for(cpu);
+    fn link_locked(&self, state: &mut QueueState<B>, work: &work_struct, at: At) {
+        let sub = self.sub_for(at.cpu);
         let colour = state.colours.enter();
         state.total += 1;
         // SAFETY: W1: the caller owns the work, so its link is on no list whatever its bytes say.
@@ -317,6 +345,8 @@ impl<B: Backend> Queue<B> {
         let place = State::Queue {
             sub: core::ptr::from_ref(sub).addr(),
             colour,
+            // A queue without a sub-queue for each CPU takes the CPU for a hint, as Linux does.
+            pin: self.pins || (at.pin && self.subs > 1),
         };
         // ORDERING: Release publishes the link, and the caller's earlier stores, to whoever takes
         // the work; pairs with the Acquire of `work_struct::load` and the RMW of `claim`.

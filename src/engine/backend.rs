@@ -1,5 +1,6 @@
 //! What the engine needs from a kernel.
 
+use core::ffi::c_void;
 use core::fmt;
 
 /// An IRQL, ordered. Only `PASSIVE`, `APC` and `DISPATCH` have names here; the levels above differ
@@ -66,14 +67,21 @@ impl core::error::Error for Status {}
 ///
 /// `raise` pins the caller to its CPU until the matching `lower`, events do what NT notification
 /// events do, and memory from `allocate` is zeroed, 16-byte aligned and stays until `free`.
+#[allow(dead_code, reason = "for the overflow threads and the rescuers")]
 pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// A deferred callback at PASSIVE_LEVEL that may overlap itself. NT: `WDFWORKITEM`.
     type WorkItem: Copy;
     /// A notification event, at rest in its final place. NT: `KEVENT`.
     type Event: Default;
+    /// A thread of ours, referenced until it is joined. NT: a thread object.
+    type Thread: Copy;
+    /// Where a pinned thread may run again afterwards. NT: `GROUP_AFFINITY`.
+    type Affinity;
 
     /// Raises to HIGH_LEVEL and returns the level left. IRQL: any. NT: `KfRaiseIrql`.
     fn raise_to_high() -> Irql;
+    /// Raises to DISPATCH_LEVEL and returns the level left. IRQL: <= DISPATCH. NT: `KfRaiseIrql`.
+    fn raise_to_dispatch() -> Irql;
     /// Lowers to a level returned earlier, or to DISPATCH in between. IRQL: any. NT: `KeLowerIrql`.
     fn lower(to: Irql);
     /// The current level. IRQL: any. NT: `KeGetCurrentIrql`.
@@ -94,6 +102,38 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// The longest that a tick takes, and so how far `now_100ns` may be behind. IRQL: any.
     /// NT: `KeQueryTimeIncrement`.
     fn tick_100ns() -> u64;
+
+    /// Whether this CPU has been at DISPATCH_LEVEL for so long that a DPC should end soon (D-25).
+    /// IRQL: = DISPATCH. NT: `KeShouldYieldProcessor`.
+    fn should_yield() -> bool;
+
+    /// Starts a thread that calls `entry` with `context` at PASSIVE_LEVEL. IRQL: = PASSIVE. NT:
+    /// `PsCreateSystemThread`.
+    ///
+    /// # Safety
+    ///
+    /// `entry` may be called with `context` on another thread, and the thread is joined before the
+    /// driver's image goes (N-32).
+    unsafe fn thread_start(
+        entry: unsafe extern "C" fn(*mut c_void),
+        context: *mut c_void,
+    ) -> Result<Self::Thread, Status>;
+    /// Waits until the thread has ended, and gives its reference back. Once for each thread.
+    /// IRQL: = PASSIVE. NT: `KeWaitForSingleObject` on the thread object, `ObDereferenceObject`.
+    ///
+    /// # Safety
+    ///
+    /// `thread` came from `thread_start`, was not joined, and is not the caller.
+    unsafe fn thread_join(thread: Self::Thread);
+    /// Moves the current thread to `cpu`, which is active, and keeps it there. IRQL: <= APC. NT:
+    /// `KeSetSystemGroupAffinityThread`.
+    fn pin(cpu: u32) -> Self::Affinity;
+    /// Lets the current thread run where it could before `pin`. IRQL: <= APC. NT:
+    /// `KeRevertToUserGroupAffinityThread`.
+    fn unpin(before: Self::Affinity);
+    /// Sets the priority of the current thread and returns the one before. IRQL: <= APC. NT:
+    /// `KeSetPriorityThread`.
+    fn set_priority(priority: i32) -> i32;
 
     /// Zeroed memory or null. IRQL: <= DISPATCH. NT: `ExAllocatePool2`.
     fn allocate(size: usize) -> *mut u8;
@@ -116,6 +156,12 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     ///
     /// `event` was initialised, and its waiter keeps it until the wait ended.
     unsafe fn event_set(event: *mut Self::Event);
+    /// Makes `event` not signalled. IRQL: <= DISPATCH. NT: `KeClearEvent`.
+    ///
+    /// # Safety
+    ///
+    /// `event` was initialised.
+    unsafe fn event_clear(event: *mut Self::Event);
     /// Blocks until signalled. IRQL: <= APC. NT: `KeWaitForSingleObject`.
     ///
     /// # Safety

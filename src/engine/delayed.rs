@@ -21,10 +21,11 @@ use core::pin::{Pin, pin};
 use intrusive_collections::{KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter};
 
 use super::backend::Backend;
+use super::claim::Worker;
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{LINKED, delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::{Queue, Worker};
+use super::queue::Queue;
 use super::runtime::Runtime;
 use super::time;
 use super::wait::Deferred;

@@ -3,9 +3,10 @@
 use core::pin::{Pin, pin};
 
 use super::backend::Backend;
+use super::claim::{Claim, Worker};
 use super::item::work_func_t;
 use super::locked::Raised;
-use super::queue::{Claim, Queue, Worker};
+use super::queue::{Queue, flag};
 use super::running::{Slot, Start};
 use super::runtime::Runtime;
 use super::wait::Deferred;
@@ -63,9 +64,10 @@ impl<B: Backend> Runtime<B> {
         mut deferred: Deferred<B>,
     ) {
         let address = claim.work.addr();
+        let reentrant = self.reentrant && !serving.0.is(flag::NON_REENTRANT);
         let start = {
             let mut shard = self.running.shard(address).lock(&raised);
-            shard.start(slot, &claim, self.reentrant, &mut deferred.woken)
+            shard.start(slot, &claim, reentrant, &mut deferred.woken)
         };
         if let Start::Run { func } = start {
             self.count_run(&raised);

@@ -140,7 +140,7 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
     image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };
-    let Some(system) = runtime.create_queue(b"events", true, 0) else {
+    let Some(system) = runtime.create_queue(b"events", 0, 0) else {
         tear_down(image);
         return Err(Status::INSUFFICIENT_RESOURCES);
     };

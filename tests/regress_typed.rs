@@ -140,19 +140,32 @@ fn a_tasklet_left_at_detach_runs_under_the_next_attach() {
     });
 }
 
-/// It is enabled while nothing is attached. Under the next attach it can be killed and scheduled.
+/// It is enabled, or killed, while nothing is attached: the schedule is over, and its owner is dropped. Under the
+/// next attach the tasklet is like a new one, however the calls follow each other.
 #[test]
-fn a_tasklet_enabled_while_nothing_is_attached_can_be_killed_later() {
-    worlds(50, || {
+fn a_tasklet_left_at_detach_is_over_when_it_is_enabled_or_killed_unattached() {
+    worlds(200, || {
         let driver = Driver::load();
         let parked = left_by_a_detach(&driver);
-        parked.tasklet.enable();
+        let enabled = world::choose(2) == 0;
+        if enabled {
+            parked.tasklet.enable();
+        } else {
+            parked.tasklet.kill();
+        }
+        sim_assert_eq!(Arc::strong_count(&parked), 1);
+        sim_assert!(!parked.tasklet.is_scheduled());
         let attachment = attached(&driver);
+        world::at_dispatch(|| {
+            if !enabled {
+                parked.tasklet.enable();
+            }
+            sim_assert!(parked.tasklet.schedule(Arc::clone(&parked)).is_ok());
+            sim_assert!(parked.tasklet.schedule(Arc::clone(&parked)).is_err());
+        });
         parked.tasklet.kill();
-        let runs = parked.runs.load(SeqCst);
-        sim_assert!(parked.tasklet.schedule(Arc::clone(&parked)).is_ok());
-        parked.tasklet.kill();
-        sim_assert_eq!(parked.runs.load(SeqCst), runs + 1);
+        sim_assert_eq!(parked.runs.load(SeqCst), 1);
+        sim_assert_eq!(Arc::strong_count(&parked), 1);
         sim_assert_eq!(counters().pending, 0);
         attachment.detach();
         driver.unload();

@@ -72,6 +72,8 @@ pub(crate) struct Runtime<B: Backend> {
     pub(crate) backend: B,
     /// Works may overlap themselves: `WorkReentrance::SelfReentrant`.
     pub(crate) reentrant: bool,
+    /// Tells this runtime from those that the image had before. Set before it is published.
+    pub(crate) generation: u64,
     cpus: NonNull<PerCpu<B>>,
     cpu_count: u32,
     pub(crate) running: Running<B>,
@@ -121,6 +123,7 @@ impl<B: Backend> Runtime<B> {
         Self {
             backend,
             reentrant,
+            generation: 0,
             cpus: array,
             cpu_count: cpus,
             running: Running::new(),

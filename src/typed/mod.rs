@@ -32,8 +32,8 @@ pub use self::tasklet::{HasTasklet, Tasklet, TaskletItem};
 pub use self::work::{HasWork, Work, WorkItem};
 pub use self::workqueue::{Workqueue, WorkqueueRef};
 
-/// Implements one of the `Has…` traits. The field is checked by its type; by `offset_of!`, which follows no
-/// pointer; and by a reference to it, which a packed container refuses.
+/// Implements one of the `Has…` traits. The field is checked by its type, and by `offset_of!`, which follows
+/// no pointer. That it is aligned is the compiler's word: an atomic cannot be in a packed type (E0588).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __impl_has {
@@ -47,10 +47,7 @@ macro_rules! __impl_has {
             const OFFSET: usize = ::core::mem::offset_of!($container, $($field)+);
             fn $of(this: *const Self) -> *const $crate::$item<$container, { $id }> {
                 // The type in the angle brackets is the container.
-                let this: *const $named = this;
-                let _aligned = |container: &Self| {
-                    let _ = &container.$($field)+;
-                };
+                let _: *const $named = this;
                 // SAFETY: a projection that reads nothing, within a container that is there.
                 unsafe { &raw const (*this).$($field)+ }
             }

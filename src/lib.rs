@@ -34,7 +34,7 @@ pub mod linux;
 mod sync;
 pub mod tasklet;
 #[cfg(feature = "alloc")]
-mod typed;
+pub mod typed;
 pub mod work;
 pub mod workqueue;
 
@@ -44,6 +44,7 @@ pub use crate::engine::runtime::Counters;
 pub use crate::kmdf::{Config, Host, WorkReentrance};
 #[cfg(feature = "alloc")]
 pub use crate::typed::{
-    Bound, Builder, DelayedWork, HasDelayedWork, HasTasklet, HasWork, Ordered, Owner, Tasklet,
-    TaskletItem, Unbound, Work, WorkItem, Workqueue, WorkqueueRef,
+    Bound, Builder, DelayedWork, HasDelayedWork, HasMaxActive, HasTasklet, HasWork, InThreads,
+    Ordered, Owner, QueueKind, Tasklet, TaskletItem, Unbound, Work, WorkItem, Workqueue,
+    WorkqueueRef,
 };

@@ -46,20 +46,12 @@ fn h32_a_work_that_waits_for_a_work_gets_on() {
     });
 }
 
-/// Works on a queue each, all of which have to run at the same time: each lets the one before it end.
+/// Works on a queue each, all of which wait for the last one.
 fn chain(queues: [Wq; 6]) -> [Work; 6] {
-    let gates = [(); 6].map(|()| Gate::new());
-    gates[5].open();
-    let works = [0_usize, 1, 2, 3, 4, 5].map(|index| {
-        let before = index.checked_sub(1).map(|before| gates[before].clone());
-        let gate = gates[index].clone();
-        Work::new(move |_, _| {
-            if let Some(before) = &before {
-                before.open();
-            }
-            gate.wait();
-        })
-    });
+    let gate = Gate::new();
+    let waits = [(); 5].map(|()| Work::gated(&gate));
+    let last = Work::new(move |_, _| gate.open());
+    let works = [waits[0], waits[1], waits[2], waits[3], waits[4], last];
     for (queue, work) in queues.into_iter().zip(works) {
         sim_assert!(work.queue(queue));
     }

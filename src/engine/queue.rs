@@ -23,13 +23,12 @@
 
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
-use super::backend::{Backend, Status, TimerLevel};
+use super::backend::{Backend, TimerLevel};
 use super::claim::WorkerAdapter;
 use super::flush::Colours;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
 use super::rescue::{Rescue, Rescuer};
-use super::runtime::Runtime;
 use super::timers::Timers;
 use super::wait::{Deferred, Waiters};
 use super::word::{SUB_QUEUE_ALIGN, State};
@@ -56,10 +55,21 @@ pub(crate) mod flag {
     pub(crate) const UNBOUND: u32 = 1 << 1;
     /// Gets on when NT's pool brings no worker.
     pub(crate) const MEM_RECLAIM: u32 = 1 << 3;
+    /// Works run on the CPU that they are queued on, whatever [`Config`](crate::Config) says.
+    pub(crate) const PERCPU: u32 = 1 << 8;
     /// One work at a time, in the order of queueing. Linux's `__WQ_ORDERED`.
     pub(crate) const ORDERED: u32 = 1 << 17;
     /// Never two instances of one work, whatever the image's rule. Not a bit of Linux's.
     pub(crate) const NON_REENTRANT: u32 = 1 << 24;
+}
+
+/// Where a work is to be linked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// The CPU whose sub-queue takes it, if the queue has one for each.
+    pub(crate) cpu: u32,
+    /// Whether it is to be run there too.
+    pub(crate) pin: bool,
 }
 
 /// A workqueue. Allocated with its sub-queues behind it, see [`Queue::layout`].
@@ -72,15 +82,17 @@ pub(crate) struct Queue<B: Backend> {
     /// On a rescuer's list (S2).
     pub(super) rescue_link: LinkedListLink,
     /// Its own, or the runtime's.
-    rescuer: UnsafeCell<*const Rescuer<B>>,
+    pub(super) rescuer: UnsafeCell<*const Rescuer<B>>,
     /// Not started unless the queue is MEM_RECLAIM.
-    own_rescuer: Rescuer<B>,
+    pub(super) own_rescuer: Rescuer<B>,
     /// Delayed works that are in a deadline tree for this queue; guarded by that tree's lock (D1).
     armed_works: UnsafeCell<LinkedList<WorkAdapter>>,
     /// Sub-queues: one, or one per CPU if bound.
     pub(super) subs: u32,
     /// What was asked for, see [`flag`].
     flags: u32,
+    /// Every work is pinned to its sub-queue's CPU.
+    pins: bool,
     /// Delayed works whose timer will bring a work here.
     pub(crate) armed: AtomicU32,
     /// The queue is being destroyed: nothing is armed for it any more.
@@ -120,6 +132,8 @@ pub(crate) struct QueueState<B: Backend> {
 #[repr(C, align(256))]
 pub(crate) struct SubQueue<B: Backend> {
     queue: *const Queue<B>,
+    /// Its place among the queue's, which is its CPU if the queue has one for each.
+    index: u32,
     state: UnsafeCell<SubState>,
 }
 
@@ -135,6 +149,11 @@ impl<B: Backend> SubQueue<B> {
     pub(crate) fn queue(&self) -> &Queue<B> {
         // SAFETY: Q4: a sub-queue is part of its queue's allocation and as alive.
         unsafe { &*self.queue }
+    }
+
+    /// The CPU whose works it takes.
+    pub(crate) fn cpu(&self) -> u32 {
+        self.index
     }
 
     /// Changes the state, for whoever holds the queue's lock, and keeps `startable` right.
@@ -187,6 +206,7 @@ impl<B: Backend> Queue<B> {
         memory: *mut u8,
         name: &[u8],
         flags: u32,
+        pins: bool,
         subs: u32,
         max_active: u32,
     ) {
@@ -202,6 +222,7 @@ impl<B: Backend> Queue<B> {
             armed_works: UnsafeCell::new(LinkedList::new(WorkAdapter::NEW)),
             subs,
             flags,
+            pins: pins && subs > 1,
             armed: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             name: kept,
@@ -222,7 +243,7 @@ impl<B: Backend> Queue<B> {
         let this = memory.cast::<Self>();
         // SAFETY: the caller gives writable and aligned bytes for the queue.
         unsafe { this.write(queue) };
-        for index in 0..subs as usize {
+        for index in 0..subs {
             let state = SubState {
                 works: LinkedList::new(WorkAdapter::NEW),
                 active: 0,
@@ -230,10 +251,16 @@ impl<B: Backend> Queue<B> {
             };
             let sub = SubQueue {
                 queue: this,
+                index,
                 state: UnsafeCell::new(state),
             };
             // SAFETY: and for `subs` sub-queues behind it; 256 divides the queue's size.
-            unsafe { this.add(1).cast::<SubQueue<B>>().add(index).write(sub) };
+            unsafe {
+                this.add(1)
+                    .cast::<SubQueue<B>>()
+                    .add(index as usize)
+                    .write(sub)
+            };
         }
     }
 
@@ -251,37 +278,6 @@ impl<B: Backend> Queue<B> {
         let subs = self.sub_queues();
         // A CPU beyond the table (H-36) shares the first sub-queue.
         subs.get(cpu as usize).unwrap_or(&subs[0])
-    }
-
-    /// Gives the queue its rescuer, before it is shared: one of its own if it is MEM_RECLAIM.
-    /// IRQL: = PASSIVE.
-    pub(super) fn start_rescuer(&self, runtime: &Runtime<B>) -> Result<(), Status> {
-        let own = self.is(flag::MEM_RECLAIM);
-        let rescuer = if own {
-            &self.own_rescuer
-        } else {
-            &runtime.rescuer
-        };
-        // SAFETY: the queue is not shared yet, so nobody reads the cell.
-        self.rescuer
-            .with_mut(|slot| unsafe { *slot = core::ptr::from_ref(rescuer) });
-        if own {
-            // SAFETY: the queue is in its place, and `end_queue` ends the rescuer before it goes.
-            unsafe { rescuer.start(runtime) }?;
-        }
-        Ok(())
-    }
-
-    /// Ends the rescuer, if it is the queue's own. IRQL: = PASSIVE.
-    pub(super) fn end_rescuer(&self, runtime: &Runtime<B>) {
-        self.own_rescuer.end(runtime);
-    }
-
-    /// Who comes if NT's pool brings no worker.
-    pub(super) fn rescuer(&self) -> &Rescuer<B> {
-        // SAFETY: written before the queue was shared. The queue's own goes with it, and the
-        // runtime's goes after all queues.
-        self.rescuer.with_mut(|slot| unsafe { &**slot })
     }
 
     /// The level of the timer that its delayed works are on.
@@ -356,18 +352,18 @@ impl<B: Backend> Queue<B> {
         }
     }
 
-    /// Links `work`, which the caller owns, at the tail of the sub-queue for `cpu`. `calls_worker`
+    /// Links `work`, which the caller owns, at the tail of the sub-queue for `at`. `calls_worker`
     /// unless the caller is a worker of this queue that will look.
     pub(crate) fn link(
         &self,
         work: &work_struct,
-        cpu: u32,
+        at: At,
         calls_worker: bool,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
         let mut state = self.state.lock(raised);
-        self.link_locked(&mut state, work, cpu);
+        self.link_locked(&mut state, work, at);
         if calls_worker {
             self.keep_kicked(&mut state, raised, deferred);
         }
@@ -377,7 +373,7 @@ impl<B: Backend> Queue<B> {
     pub(crate) fn try_link(
         &self,
         work: &work_struct,
-        cpu: u32,
+        at: At,
         thread: usize,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
@@ -386,13 +382,13 @@ impl<B: Backend> Queue<B> {
         if state.draining > 0 && !state.is_worker(thread) {
             return false;
         }
-        self.link_locked(&mut state, work, cpu);
+        self.link_locked(&mut state, work, at);
         self.keep_kicked(&mut state, raised, deferred);
         true
     }
 
-    fn link_locked(&self, state: &mut QueueState<B>, work: &work_struct, cpu: u32) {
-        let sub = self.sub_for(cpu);
+    fn link_locked(&self, state: &mut QueueState<B>, work: &work_struct, at: At) {
+        let sub = self.sub_for(at.cpu);
         let colour = state.colours.enter();
         state.total += 1;
         // SAFETY: W1: the caller owns the work, so its link is on no list whatever its bytes say.
@@ -403,6 +399,8 @@ impl<B: Backend> Queue<B> {
         let place = State::Queue {
             sub: core::ptr::from_ref(sub).addr(),
             colour,
+            // A queue without a sub-queue for each CPU takes the CPU for a hint, as Linux does.
+            pin: self.pins || (at.pin && self.subs > 1),
         };
         // ORDERING: Release publishes the link, and the caller's earlier stores, to whoever takes
         // the work; pairs with the Acquire of `work_struct::load` and the RMW of `claim`.

@@ -70,11 +70,22 @@ struct Visitors<B: Backend> {
     waiters: Waiters<B>,
 }
 
+/// What the driver chose for the whole image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Works may overlap themselves.
+    pub(crate) reentrant: bool,
+    /// The works of every bound queue are pinned to their CPU.
+    pub(crate) pin_bound: bool,
+}
+
 /// Everything.
 pub(crate) struct Runtime<B: Backend> {
     pub(crate) backend: B,
     /// Works may overlap themselves: `WorkReentrance::SelfReentrant`.
     pub(crate) reentrant: bool,
+    /// The works of every bound queue are pinned to their CPU.
+    pub(crate) pin_bound: bool,
     cpus: NonNull<PerCpu<B>>,
     cpu_count: u32,
     pub(crate) running: Running<B>,
@@ -110,7 +121,7 @@ impl<B: Backend> Runtime<B> {
     /// # Safety
     ///
     /// `memory` is `per_cpu_size(cpus)` writable bytes that outlive the runtime.
-    pub(crate) unsafe fn new(backend: B, reentrant: bool, cpus: u32, memory: NonNull<u8>) -> Self {
+    pub(crate) unsafe fn new(backend: B, rules: Rules, cpus: u32, memory: NonNull<u8>) -> Self {
         let offset = memory.as_ptr().align_offset(align_of::<PerCpu<B>>());
         // SAFETY: the size has one element to spare for the alignment.
         let array = unsafe { memory.add(offset) }.cast::<PerCpu<B>>();
@@ -129,7 +140,8 @@ impl<B: Backend> Runtime<B> {
         }
         Self {
             backend,
-            reentrant,
+            reentrant: rules.reentrant,
+            pin_bound: rules.pin_bound,
             cpus: array,
             cpu_count: cpus,
             running: Running::new(),

@@ -45,8 +45,9 @@ impl<B: Backend> Runtime<B> {
         let place = after_pointer.wrapping_add(after_pointer.align_offset(SUB_QUEUE_ALIGN));
         // SAFETY: there is room for a pointer before the aligned place.
         unsafe { place.cast::<*mut u8>().sub(1).write(memory.as_ptr()) };
+        let pins = self.pin_bound || flags & flag::PERCPU != 0;
         // SAFETY: the size asked for leaves `Queue::size` bytes from there.
-        unsafe { Queue::<B>::place(place, name, flags, subs, max_active) };
+        unsafe { Queue::<B>::place(place, name, flags, pins, subs, max_active) };
         // SAFETY: just written; freed only by `destroy_queue`.
         let queue = unsafe { &*place.cast::<Queue<B>>() };
         place.expose_provenance();

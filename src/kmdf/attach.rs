@@ -16,6 +16,7 @@ use super::wdk_sys::{
 use super::{Config, Host, Kmdf, Raised, Runtime, WorkReentrance};
 use crate::engine::backend::{Backend, Irql, Status};
 use crate::engine::diagnostic::{Diagnostic, report};
+use crate::engine::runtime::Rules;
 use crate::engine::wait::{Waiter, wake};
 use crate::sync::Ordering::SeqCst;
 
@@ -77,7 +78,10 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
         return Err(Status::INVALID_DEVICE_REQUEST);
     }
     let turn = Turn::take();
-    let reentrant = config.reentrance == WorkReentrance::SelfReentrant;
+    let rules = Rules {
+        reentrant: config.reentrance == WorkReentrance::SelfReentrant,
+        pin_bound: config.pin_bound,
+    };
     if turn.add(0) > 0 {
         // SAFETY: attached, and it is our turn, so nobody detaches.
         let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
@@ -87,11 +91,11 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
                 !runtime.backend.owns_parent && runtime.backend.parent == device
             }
         };
-        if !same_host || runtime.reentrant != reentrant {
+        if !same_host || runtime.reentrant != rules.reentrant {
             return Err(Status::INVALID_DEVICE_REQUEST);
         }
     } else {
-        build(turn.0, host, reentrant)?;
+        build(turn.0, host, rules)?;
     }
     turn.add(1);
     Ok(())
@@ -117,7 +121,7 @@ pub(crate) fn detach() {
 }
 
 /// Makes the runtime and publishes it.
-fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
+fn build(image: &Image, host: Host, rules: Rules) -> Result<(), Status> {
     // SAFETY: no condition. The maximum is constant after boot; CPUs may be added up to it (N-23).
     let cpus = unsafe { KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) }.max(1);
     let memory =
@@ -134,7 +138,7 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
     // SAFETY: the per-CPU array lies behind the runtime, in the same allocation.
     unsafe {
         let array = place.add(1).cast();
-        place.write(Runtime::new(backend, reentrant, cpus, array));
+        place.write(Runtime::new(backend, rules, cpus, array));
     }
     image.generation.fetch_add(1, SeqCst);
     image.runtime.store(place.as_ptr(), SeqCst);

@@ -38,7 +38,7 @@ mod sync;
 pub mod system_queues;
 pub mod tasklet;
 #[cfg(feature = "alloc")]
-mod typed;
+pub mod typed;
 pub mod work;
 pub mod workqueue;
 
@@ -48,6 +48,7 @@ pub use crate::engine::runtime::Counters;
 pub use crate::kmdf::{Config, Host, WorkReentrance};
 #[cfg(feature = "alloc")]
 pub use crate::typed::{
-    Bound, Builder, DelayedWork, HasDelayedWork, HasTasklet, HasWork, Ordered, Owner, Tasklet,
-    TaskletItem, Unbound, Work, WorkItem, Workqueue, WorkqueueRef,
+    Bound, Builder, DelayedWork, HasDelayedWork, HasMaxActive, HasTasklet, HasWork, InThreads,
+    Ordered, Owner, QueueKind, Tasklet, TaskletItem, Unbound, Work, WorkItem, Workqueue,
+    WorkqueueRef,
 };

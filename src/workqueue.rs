@@ -30,7 +30,9 @@ pub const WQ_SYSFS: u32 = flag::SYSFS;
 /// Unbound if the machine is to save power. Linux has a boot option for it, off by default; here there is
 /// none, and the queue is bound.
 pub const WQ_POWER_EFFICIENT: u32 = flag::POWER_EFFICIENT;
-/// Bound, said explicitly; with [`WQ_UNBOUND`] that wins (BH25). Linux: since 6.17.
+/// Works run on the CPU that they are queued on, whatever [`Config::pin_bound`](crate::Config::pin_bound)
+/// says; with [`WQ_UNBOUND`] that wins (BH25). Linux since 6.17, where it says no more than that
+/// `WQ_UNBOUND` is not meant.
 pub const WQ_PERCPU: u32 = flag::PERCPU;
 /// Works of this queue never overlap themselves, even if the image is attached with
 /// [`SelfReentrant`](crate::WorkReentrance::SelfReentrant). Not a flag of Linux since 3.7, where it is

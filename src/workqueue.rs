@@ -88,8 +88,9 @@ pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workque
 /// Makes a workqueue that runs its works one at a time, in the order in which they were queued, on
 /// whatever CPU. The other flags count as for [`alloc_workqueue`]. Linux: `alloc_ordered_workqueue`.
 ///
-/// Returns, IRQL and KMDF calls as for [`alloc_workqueue`]; with [`WQ_BH`] or [`WQ_PERCPU`] as with
-/// [`WQ_UNBOUND`] and those.
+/// Returns what [`alloc_workqueue`] does; with [`WQ_BH`] or [`WQ_PERCPU`] as with [`WQ_UNBOUND`] and those.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`.
 #[must_use]
 pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct {
     make("alloc_ordered_workqueue", name, flags, ORDERED, 1)
@@ -98,7 +99,9 @@ pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct
 /// Makes a bound queue with a `max_active` of 1: one work at a time **per CPU**, so two that are queued on
 /// two CPUs run at once (row Q18). Linux: `create_workqueue`, with [`WQ_MEM_RECLAIM`].
 ///
-/// Returns, IRQL and KMDF calls as for [`alloc_workqueue`].
+/// Returns what [`alloc_workqueue`] does.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`.
 #[must_use]
 pub fn create_workqueue(name: &CStr) -> *mut workqueue_struct {
     make("create_workqueue", name, 0, LEGACY, 1)
@@ -107,7 +110,9 @@ pub fn create_workqueue(name: &CStr) -> *mut workqueue_struct {
 /// Makes a queue that runs its works one at a time, in order. Linux: `create_singlethread_workqueue`,
 /// with [`WQ_MEM_RECLAIM`]. The thread need not be the same from work to work.
 ///
-/// Returns, IRQL and KMDF calls as for [`alloc_workqueue`].
+/// Returns what [`alloc_workqueue`] does.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`.
 #[must_use]
 pub fn create_singlethread_workqueue(name: &CStr) -> *mut workqueue_struct {
     let how = LEGACY | ORDERED;
@@ -117,7 +122,9 @@ pub fn create_singlethread_workqueue(name: &CStr) -> *mut workqueue_struct {
 /// Makes an unbound queue with a `max_active` of 1 that stands still while the driver is frozen. Linux:
 /// `create_freezable_workqueue`, with [`WQ_MEM_RECLAIM`].
 ///
-/// Returns, IRQL and KMDF calls as for [`alloc_workqueue`].
+/// Returns what [`alloc_workqueue`] does.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`.
 #[must_use]
 pub fn create_freezable_workqueue(name: &CStr) -> *mut workqueue_struct {
     let how = LEGACY | WQ_FREEZABLE | WQ_UNBOUND;

@@ -19,11 +19,13 @@
 //! | [`running`], [`worker`], [`placement`] | R1-R3 | who runs, who waits for it; the life of one run; where its thread runs |
 //! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
 //! | [`work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
+//! | [`devm`] | V1 V2 | what a device takes back |
 //! | [`runtime`] | G1-G4 | what an attached image has, grace periods, the end |
 
 pub(crate) mod backend;
 pub(crate) mod claim;
 pub(crate) mod delayed;
+pub(crate) mod devm;
 pub(crate) mod diagnostic;
 pub(crate) mod drain;
 pub(crate) mod flush;

@@ -57,6 +57,10 @@ pub(crate) enum Diagnostic {
     PerCpuAndUnbound,
     /// A `devm_action` is added to a list while it is on one.
     ReleasedTwice,
+    /// A work of a `WQ_MEM_RECLAIM` queue waits for a queue that is none.
+    FlushDependency,
+    /// A function returns at another IRQL than it was called at.
+    IrqlLeaked,
 }
 
 impl Diagnostic {
@@ -86,6 +90,8 @@ impl Diagnostic {
             Self::DestroySystemQueue => "BH24",
             Self::PerCpuAndUnbound => "BH25",
             Self::ReleasedTwice => "BH26",
+            Self::FlushDependency => "BH27",
+            Self::IrqlLeaked => "BH28",
         }
     }
 
@@ -175,6 +181,15 @@ impl Diagnostic {
             Self::ReleasedTwice => {
                 "the devm_action is on a list already; it is not added again. Zero it before its first \
                  use, and use one for each item"
+            }
+            Self::FlushDependency => {
+                "a work of a WQ_MEM_RECLAIM queue flushes a queue, or a work on one, that has no \
+                 WQ_MEM_RECLAIM and so may never get on when memory is short; it waits all the same. Give \
+                 both queues the flag, or neither"
+            }
+            Self::IrqlLeaked => {
+                "the function returned at another IRQL than it was called at; it is put back. Release \
+                 every spin lock, and lower what was raised, before it returns"
             }
         }
     }

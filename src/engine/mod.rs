@@ -15,7 +15,7 @@
 //! | [`locked`] | L1-L4 | raise, then lock |
 //! | [`wait`] | A1 A2 | waiters, and calls put off until the locks are released |
 //! | [`tasklet`], [`drain`] | T1-T4, P1 P2 | tasklets; the DPC of a CPU |
-//! | [`queue`], [`claim`], [`flush`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
+//! | [`queue`], [`claim`], [`flush`], [`dependency`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
 //! | [`running`], [`worker`], [`placement`] | R1-R3 | who runs, who waits for it; the life of one run; where its thread runs |
 //! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
 //! | [`work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
@@ -25,6 +25,7 @@
 pub(crate) mod backend;
 pub(crate) mod claim;
 pub(crate) mod delayed;
+pub(crate) mod dependency;
 pub(crate) mod devm;
 pub(crate) mod diagnostic;
 pub(crate) mod drain;

@@ -14,7 +14,7 @@
 //!   for one claim, and a burst of works costs at most `max_active` kicks as long as none of them
 //!   ends.
 //! - **Q2** `active` of a sub-queue counts the works that were claimed from it and are not
-//!   complete, held ones included; it never exceeds `max_active`.
+//!   complete, held ones included; it grows only while it is below `max_active`.
 //! - **Q3** `total` and the colours count the works that are linked or active: `total == 0` means
 //!   that the queue is empty.
 //! - **Q4** A queue is freed only after it is empty, no worker is inside, and a grace period has
@@ -51,6 +51,8 @@ intrusive_adapter!(
 pub(crate) mod flag {
     /// One FIFO for all CPUs.
     pub(crate) const UNBOUND: u32 = 1 << 1;
+    /// Works run at high priority.
+    pub(crate) const HIGHPRI: u32 = 1 << 4;
     /// Works run on the CPU that they are queued on, whatever [`Config`](crate::Config) says.
     pub(crate) const PERCPU: u32 = 1 << 8;
     /// One work at a time, in the order of queueing. Linux's `__WQ_ORDERED`.
@@ -127,7 +129,7 @@ pub(crate) struct SubQueue<B: Backend> {
 pub(crate) struct SubState {
     pub(super) works: LinkedList<WorkAdapter>,
     pub(super) active: u32,
-    max_active: u32,
+    pub(super) max_active: u32,
 }
 
 impl<B: Backend> SubQueue<B> {
@@ -163,6 +165,12 @@ impl<B: Backend> SubQueue<B> {
         })
     }
 
+    /// Whether works wait for others to end, for whoever holds the queue's lock.
+    pub(super) fn congested(&self, _lock: &QueueState<B>) -> bool {
+        // SAFETY: as in `update`; this reference ends here.
+        self.state.with_mut(|state| unsafe { (*state).congested() })
+    }
+
     /// Whether a work may start, for whoever holds the queue's lock.
     pub(super) fn startable(&self, _lock: &QueueState<B>) -> bool {
         // SAFETY: as in `update`; this reference ends here.
@@ -173,6 +181,13 @@ impl<B: Backend> SubQueue<B> {
 impl SubState {
     fn startable(&self) -> bool {
         self.active < self.max_active && !self.works.is_empty()
+    }
+
+    /// Whether there are more works than may start now. Linux counts a work as active from when it is
+    /// queued, so those that only wait for a worker do not count.
+    fn congested(&self) -> bool {
+        let free = self.max_active.saturating_sub(self.active) as usize;
+        self.works.iter().nth(free).is_some()
     }
 }
 

@@ -11,6 +11,7 @@ use super::backend::Backend;
 use super::item::work_struct;
 use super::locked::Raised;
 use super::queue::{Queue, QueueState, SubQueue};
+use super::rescue::Rescue;
 use super::wait::Deferred;
 use super::word::State;
 use crate::sync::Ordering;
@@ -40,6 +41,17 @@ pub(crate) struct Claim<B: Backend> {
     pub(crate) pin: bool,
 }
 
+/// How a worker comes to a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// The queue's work item brought it: from here on it is looking, and the next kick is a new one.
+    Kick,
+    /// It is the rescuer, and looking.
+    Rescue,
+    /// It brings a work along: the timer's callback, or a worker with a twin.
+    Guest,
+}
+
 impl Worker {
     /// The current thread, not yet inside a queue.
     pub(crate) fn new(thread: usize) -> Self {
@@ -52,13 +64,27 @@ impl Worker {
 }
 
 impl<B: Backend> Queue<B> {
-    /// Registers a worker. `kick_ends` if the queue's own work item brought it: from here on it is
-    /// looking, and the next kick is a new one.
-    pub(crate) fn enter(&self, worker: Pin<&Worker>, kick_ends: bool, raised: &Raised<B>) {
+    /// Registers a worker.
+    pub(crate) fn enter(&self, worker: Pin<&Worker>, entrance: Entrance, raised: &Raised<B>) {
         let mut state = self.state.lock(raised);
-        if kick_ends {
-            state.kicked = false;
-            state.looks(&worker, true);
+        match entrance {
+            Entrance::Kick => {
+                state.kicked = false;
+                // A rescuer that has been called comes all the same (S2).
+                if state.rescue != Rescue::Called {
+                    state.rescue = Rescue::NotSeen;
+                }
+                state.looks(&worker, true);
+            }
+            Entrance::Rescue => {
+                state.rescue = if state.kicked {
+                    Rescue::Starved
+                } else {
+                    Rescue::NotSeen
+                };
+                state.looks(&worker, true);
+            }
+            Entrance::Guest => {}
         }
         // SAFETY: the worker is pinned on its thread's stack and leaves before that frame ends.
         state
@@ -108,7 +134,7 @@ impl<B: Backend> Queue<B> {
             unreachable!("W1: a work on a sub-queue says so");
         };
         state.looks(&worker, false);
-        self.keep_kicked(&mut state, deferred);
+        self.keep_kicked(&mut state, raised, deferred);
         Some(Claim {
             work,
             sub,
@@ -134,7 +160,7 @@ impl<B: Backend> Queue<B> {
         if let Some(worker) = looks {
             state.looks(&worker, true);
         }
-        self.keep_kicked(&mut state, deferred);
+        self.keep_kicked(&mut state, raised, deferred);
     }
 
     /// Unregisters a worker. If works are left, another one is called.
@@ -155,7 +181,7 @@ impl<B: Backend> Queue<B> {
         }
         .remove();
         state.looks(&worker, false);
-        self.keep_kicked(&mut state, deferred);
+        self.keep_kicked(&mut state, raised, deferred);
         self.wake_if_idle(&mut state, deferred);
     }
 }

@@ -17,7 +17,8 @@
 //! | [`tasklet`], [`drain`] | T1-T4, P1 P2 | tasklets; the DPC of a CPU |
 //! | [`queue`], [`claim`], [`flush`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
 //! | [`running`], [`worker`], [`placement`] | R1-R3 | who runs, who waits for it; the life of one run; where its thread runs |
-//! | [`work`], [`delayed`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
+//! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
+//! | [`work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
 //! | [`runtime`] | G1-G4 | what an attached image has, grace periods, the end |
 
 pub(crate) mod backend;
@@ -30,10 +31,12 @@ pub(crate) mod item;
 pub(crate) mod locked;
 pub(crate) mod placement;
 pub(crate) mod queue;
+pub(crate) mod rescue;
 pub(crate) mod running;
 pub(crate) mod runtime;
 pub(crate) mod tasklet;
 pub(crate) mod time;
+pub(crate) mod timers;
 pub(crate) mod wait;
 pub(crate) mod word;
 pub(crate) mod work;

@@ -10,7 +10,7 @@
 //!
 //! - **Q1** When the queue's lock is released and a sub-queue has a work that `max_active` allows
 //!   to start, then the queue is kicked, or a worker is *looking*: inside, between two works, and
-//!   about to claim. A claim that leaves a startable work behind kicks in turn. So each kick stands
+//!   about to claim. (A kick that NT's pool does not answer is [`super::rescue`]'s.) A claim that leaves a startable work behind kicks in turn. So each kick stands
 //!   for one claim, and a burst of works costs at most `max_active` kicks as long as none of them
 //!   ends.
 //! - **Q2** `active` of a sub-queue counts the works that were claimed from it and are not
@@ -23,11 +23,14 @@
 
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
-use super::backend::Backend;
+use super::backend::{Backend, Status, TimerLevel};
 use super::claim::WorkerAdapter;
 use super::flush::Colours;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
+use super::rescue::{Rescue, Rescuer};
+use super::runtime::Runtime;
+use super::timers::Timers;
 use super::wait::{Deferred, Waiters};
 use super::word::{SUB_QUEUE_ALIGN, State};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
@@ -51,6 +54,8 @@ intrusive_adapter!(
 pub(crate) mod flag {
     /// One FIFO for all CPUs.
     pub(crate) const UNBOUND: u32 = 1 << 1;
+    /// Gets on when NT's pool brings no worker.
+    pub(crate) const MEM_RECLAIM: u32 = 1 << 3;
     /// Works run at high priority.
     pub(crate) const HIGHPRI: u32 = 1 << 4;
     /// Works run on the CPU that they are queued on, whatever [`Config`](crate::Config) says.
@@ -77,6 +82,14 @@ pub(crate) struct Queue<B: Backend> {
     pub(crate) link: LinkedListLink,
     /// On a list of kicks; the `kicked` flag makes its setter the owner.
     kick: LinkedListLink,
+    /// On a rescuer's list (S2).
+    pub(super) rescue_link: LinkedListLink,
+    /// Its own, or the runtime's.
+    rescuer: UnsafeCell<*const Rescuer<B>>,
+    /// Not started unless the queue is MEM_RECLAIM.
+    own_rescuer: Rescuer<B>,
+    /// Delayed works that are in a deadline tree for this queue; guarded by that tree's lock (D1).
+    armed_works: UnsafeCell<LinkedList<WorkAdapter>>,
     /// Sub-queues: one, or one per CPU if bound.
     pub(super) subs: u32,
     /// What was asked for, see [`flag`].
@@ -100,6 +113,8 @@ unsafe impl<B: Backend> Sync for Queue<B> {}
 pub(crate) struct QueueState<B: Backend> {
     /// The work item is enqueued, or about to be, and its callback has not started (Q1).
     pub(super) kicked: bool,
+    /// What has been done about a kick that brings no worker.
+    pub(super) rescue: Rescue,
     /// Works linked or active (Q3).
     pub(crate) total: u32,
     /// Above zero only works of this queue may queue to it.
@@ -217,6 +232,10 @@ impl<B: Backend> Queue<B> {
         let queue = Self {
             link: LinkedListLink::new(),
             kick: LinkedListLink::new(),
+            rescue_link: LinkedListLink::new(),
+            rescuer: UnsafeCell::new(core::ptr::null()),
+            own_rescuer: Rescuer::new(),
+            armed_works: UnsafeCell::new(LinkedList::new(WorkAdapter::NEW)),
             subs,
             flags,
             pins: pins && subs > 1,
@@ -226,6 +245,7 @@ impl<B: Backend> Queue<B> {
             work_item: UnsafeCell::new(None),
             state: Locked::new(QueueState {
                 kicked: false,
+                rescue: Rescue::NotSeen,
                 total: 0,
                 draining: 0,
                 next_sub: 0,
@@ -276,6 +296,57 @@ impl<B: Backend> Queue<B> {
         subs.get(cpu as usize).unwrap_or(&subs[0])
     }
 
+    /// Gives the queue its rescuer, before it is shared: one of its own if it is MEM_RECLAIM.
+    /// IRQL: = PASSIVE.
+    pub(super) fn start_rescuer(&self, runtime: &Runtime<B>) -> Result<(), Status> {
+        let own = self.is(flag::MEM_RECLAIM);
+        let rescuer = if own {
+            &self.own_rescuer
+        } else {
+            &runtime.rescuer
+        };
+        // SAFETY: the queue is not shared yet, so nobody reads the cell.
+        self.rescuer
+            .with_mut(|slot| unsafe { *slot = core::ptr::from_ref(rescuer) });
+        if own {
+            // SAFETY: the queue is in its place, and `end_queue` ends the rescuer before it goes.
+            unsafe { rescuer.start(runtime) }?;
+        }
+        Ok(())
+    }
+
+    /// Ends the rescuer, if it is the queue's own. IRQL: = PASSIVE.
+    pub(super) fn end_rescuer(&self, runtime: &Runtime<B>) {
+        self.own_rescuer.end(runtime);
+    }
+
+    /// Who comes if NT's pool brings no worker.
+    pub(super) fn rescuer(&self) -> &Rescuer<B> {
+        // SAFETY: written before the queue was shared. The queue's own goes with it, and the
+        // runtime's goes after all queues.
+        self.rescuer.with_mut(|slot| unsafe { &**slot })
+    }
+
+    /// The level of the timer that its delayed works are on.
+    pub(super) fn timer_level(&self) -> TimerLevel {
+        if self.is(flag::MEM_RECLAIM) {
+            TimerLevel::Dispatch
+        } else {
+            TimerLevel::Passive
+        }
+    }
+
+    /// The list of armed works, for whoever holds the lock of the tree that they are in.
+    pub(super) fn armed_list<R>(
+        &self,
+        _timers: &mut Timers,
+        f: impl FnOnce(&mut LinkedList<WorkAdapter>) -> R,
+    ) -> R {
+        // SAFETY: the unique borrow of the tree proves that its lock is held (D1), and the reference
+        // ends with this call.
+        self.armed_works.with_mut(|list| f(unsafe { &mut *list }))
+    }
+
     /// Whether it was made with `flag`.
     pub(crate) fn is(&self, flag: u32) -> bool {
         self.flags & flag != 0
@@ -305,11 +376,26 @@ impl<B: Backend> Queue<B> {
         item.expect("a queue is shared only once it has its work item")
     }
 
-    /// Kicks the queue if it has a startable work and nobody is on the way (Q1).
-    pub(super) fn keep_kicked(&self, state: &mut QueueState<B>, deferred: &mut Deferred<B>) {
-        if !state.kicked && state.looking == 0 && state.startable > 0 {
+    /// Sees to it that a worker comes if there is a startable work and nobody is on the way (Q1).
+    pub(super) fn keep_kicked(
+        &self,
+        state: &mut QueueState<B>,
+        raised: &Raised<B>,
+        deferred: &mut Deferred<B>,
+    ) {
+        if state.looking > 0 || state.startable == 0 {
+            return;
+        }
+        if !state.kicked {
             state.kicked = true;
+            // A rescuer that has been called comes all the same (S2).
+            if state.rescue != Rescue::Called {
+                state.rescue = Rescue::NotSeen;
+            }
             deferred.kick(self);
+        } else if state.rescue == Rescue::Starved {
+            state.rescue = Rescue::Called;
+            self.rescuer().call(self, raised, deferred);
         }
     }
 
@@ -326,7 +412,7 @@ impl<B: Backend> Queue<B> {
         let mut state = self.state.lock(raised);
         self.link_locked(&mut state, work, at);
         if calls_worker {
-            self.keep_kicked(&mut state, deferred);
+            self.keep_kicked(&mut state, raised, deferred);
         }
     }
 
@@ -344,7 +430,7 @@ impl<B: Backend> Queue<B> {
             return false;
         }
         self.link_locked(&mut state, work, at);
-        self.keep_kicked(&mut state, deferred);
+        self.keep_kicked(&mut state, raised, deferred);
         true
     }
 
@@ -418,9 +504,9 @@ impl<B: Backend> Queue<B> {
 }
 
 impl<B: Backend> QueueState<B> {
-    /// Empty, and no worker inside.
+    /// Empty, and no worker inside or called to be.
     pub(crate) fn is_idle(&self) -> bool {
-        self.total == 0 && self.workers.is_empty()
+        self.total == 0 && self.workers.is_empty() && self.rescue != Rescue::Called
     }
 }
 

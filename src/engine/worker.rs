@@ -3,7 +3,7 @@
 use core::pin::{Pin, pin};
 
 use super::backend::Backend;
-use super::claim::{Claim, Worker};
+use super::claim::{Claim, Entrance, Worker};
 use super::item::work_func_t;
 use super::locked::Raised;
 use super::placement::Placement;
@@ -40,7 +40,7 @@ impl<B: Backend> Runtime<B> {
     /// Serves `queue` as a worker that its work item brought. IRQL: = PASSIVE.
     fn serve(&self, queue: &Queue<B>) {
         let worker = pin!(Worker::new(B::thread()));
-        queue.enter(worker.as_ref(), true, &Raised::new());
+        queue.enter(worker.as_ref(), Entrance::Kick, &Raised::new());
         self.work(queue, worker.as_ref());
     }
 
@@ -139,7 +139,7 @@ impl<B: Backend> Runtime<B> {
             // SAFETY: Q3: as above, for the twin.
             let queue = unsafe { &*twin.sub }.queue();
             if !core::ptr::eq(queue, serving.queue) {
-                queue.enter(guest, false, &raised);
+                queue.enter(guest, Entrance::Guest, &raised);
             }
         }
         deferred.deliver(self, raised);

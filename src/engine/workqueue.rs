@@ -60,6 +60,12 @@ impl<B: Backend> Runtime<B> {
             return None;
         };
         queue.set_work_item(item);
+        if queue.start_rescuer(self).is_err() {
+            self.backend.work_item_delete(item);
+            // SAFETY: nobody knows the queue yet.
+            unsafe { B::free(memory.as_ptr()) };
+            return None;
+        }
         let raised = Raised::<B>::new();
         // SAFETY: the queue stays linked until `destroy_queue` unlinks it.
         self.queues
@@ -127,7 +133,7 @@ impl<B: Backend> Runtime<B> {
             for sub in queue.sub_queues() {
                 sub.update(&mut state, |inner| inner.max_active = limit);
             }
-            queue.keep_kicked(&mut state, &mut deferred);
+            queue.keep_kicked(&mut state, &raised, &mut deferred);
         }
         deferred.deliver(self, raised);
     }
@@ -191,7 +197,7 @@ impl<B: Backend> Runtime<B> {
         loop {
             // ORDERING: the grace period orders it: whoever counts up before, is seen after.
             if queue.armed.load(Relaxed) > 0 {
-                self.expire_armed(Some(queue));
+                self.expire_armed(queue);
             }
             self.wait_until_idle(queue);
             self.synchronize();
@@ -208,6 +214,8 @@ impl<B: Backend> Runtime<B> {
             // SAFETY: `create_queue` has linked it, and a queue is destroyed once.
             unsafe { queues.cursor_mut_from_ptr(core::ptr::from_ref(queue)) }.remove();
         }
+        // S2: an idle queue is on no rescuer's list, and nobody looks after it any more.
+        queue.end_rescuer(self);
         // B2: waits for the callbacks of kicks that found nothing to do.
         self.backend.work_item_delete(queue.work_item());
         // Q4: a callback's last kick may still be in a list; and no raised section knows it after

@@ -11,8 +11,9 @@ use crate::work::wanted;
 
 /// Not bound to the CPU that queues: works of one queue share one FIFO and start on any CPU.
 pub const WQ_UNBOUND: u32 = flag::UNBOUND;
-/// Frozen by suspend.
-pub const WQ_FREEZABLE: u32 = 1 << 2;
+/// Stands still between [`Attachment::freeze`](crate::Attachment::freeze) and
+/// [`thaw`](crate::Attachment::thaw).
+pub const WQ_FREEZABLE: u32 = flag::FREEZABLE;
 /// Guaranteed to make progress when memory is short.
 pub const WQ_MEM_RECLAIM: u32 = 1 << 3;
 /// Works run at high priority.

@@ -45,6 +45,8 @@ pub(crate) enum Diagnostic {
     NoSuchCpu,
     /// `workqueue_set_max_active` of an ordered queue.
     MaxActiveOfOrdered,
+    /// `Attachment::thaw` without `Attachment::freeze`.
+    ThawUnderflow,
 }
 
 impl Diagnostic {
@@ -68,6 +70,7 @@ impl Diagnostic {
             Self::MakeAtDispatch => "BH15",
             Self::NoSuchCpu => "BH18",
             Self::MaxActiveOfOrdered => "BH19",
+            Self::ThawUnderflow => "BH30",
         }
     }
 
@@ -129,6 +132,10 @@ impl Diagnostic {
             Self::MaxActiveOfOrdered => {
                 "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \
                  works may overlap"
+            }
+            Self::ThawUnderflow => {
+                "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \
+                 a freeze of the same attach"
             }
             Self::NoSuchCpu => {
                 "the CPU asked for is not active; the work runs on some other one. Ask for one below \

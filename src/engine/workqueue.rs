@@ -67,10 +67,11 @@ impl<B: Backend> Runtime<B> {
             return None;
         }
         let raised = Raised::<B>::new();
+        let mut queues = self.queues.lock(&raised);
+        self.freeze_new(queue, &raised);
         // SAFETY: the queue stays linked until `destroy_queue` unlinks it.
-        self.queues
-            .lock(&raised)
-            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(queue)) });
+        queues.push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(queue)) });
+        drop(queues);
         Some(queue)
     }
 
@@ -194,6 +195,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Ends a queue that [`Self::claim_end`] has given to the caller.
     fn end_queue(&self, queue: &Queue<B>) {
+        self.thaw_queue(queue);
         loop {
             // ORDERING: the grace period orders it: whoever counts up before, is seen after.
             if queue.armed.load(Relaxed) > 0 {

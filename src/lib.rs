@@ -4,7 +4,7 @@
 //!
 //! | module | layer | what |
 //! |---|---|---|
-//! | [`tasklet`], [`work`], [`delayed_work`], [`workqueue`], [`system_queues`], [`init`], [`execute`], [`devm`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
+//! | [`tasklet`], [`work`], [`on_cpu`], [`delayed_work`], [`workqueue`], [`system_queues`], [`init`], [`execute`], [`devm`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
 //! | `typed`: `Tasklet`, `Work`, `DelayedWork`, `Workqueue` | API | the typed face, feature `alloc` |
 //! | `engine` | policy | state words, queues, flush, cancel, timers |
 //! | `kmdf` | backend | WDFDPC, WDFWORKITEM, WDFTIMER; the only place that names `wdk_sys` |
@@ -34,6 +34,7 @@ pub mod init;
 pub mod jiffies;
 mod kmdf;
 pub mod linux;
+pub mod on_cpu;
 mod sync;
 pub mod system_queues;
 pub mod tasklet;

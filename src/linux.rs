@@ -5,6 +5,7 @@ pub use crate::devm::*;
 pub use crate::execute::*;
 pub use crate::init::*;
 pub use crate::jiffies::*;
+pub use crate::on_cpu::*;
 pub use crate::system_queues::*;
 pub use crate::tasklet::*;
 pub use crate::work::*;

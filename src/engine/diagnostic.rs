@@ -43,6 +43,10 @@ pub(crate) enum Diagnostic {
     QueueAtEnd,
     /// Queueing for a CPU that is not active.
     NoSuchCpu,
+    /// `workqueue_set_max_active` of an ordered queue.
+    MaxActiveOfOrdered,
+    /// `Attachment::thaw` without `Attachment::freeze`.
+    ThawUnderflow,
     /// An item on a stack was still pending when its frame was to end.
     PendingOnStack,
     /// Flags, or flags and a `max_active`, that exclude each other.
@@ -83,6 +87,7 @@ impl Diagnostic {
             Self::EnableWorkUnderflow => "BH14",
             Self::MakeAtDispatch => "BH15",
             Self::NoSuchCpu => "BH18",
+            Self::MaxActiveOfOrdered => "BH19",
             Self::PendingOnStack => "BH20",
             Self::ImpossibleFlags => "BH21",
             Self::UnknownFlags => "BH22",
@@ -92,6 +97,7 @@ impl Diagnostic {
             Self::ReleasedTwice => "BH26",
             Self::FlushDependency => "BH27",
             Self::IrqlLeaked => "BH28",
+            Self::ThawUnderflow => "BH30",
         }
     }
 
@@ -149,6 +155,14 @@ impl Diagnostic {
             Self::MakeAtDispatch => {
                 "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
                  EvtDriverDeviceAdd or EvtDevicePrepareHardware"
+            }
+            Self::MaxActiveOfOrdered => {
+                "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \
+                 works may overlap"
+            }
+            Self::ThawUnderflow => {
+                "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \
+                 a freeze of the same attach"
             }
             Self::NoSuchCpu => {
                 "the CPU asked for is not active; the work runs on some other one. Ask for one below \

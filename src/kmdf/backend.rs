@@ -3,12 +3,12 @@
 use core::ffi::c_void;
 use core::fmt;
 
+use super::image::image;
 use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
     ExAllocatePool2, ExFreePoolWithTag, KeClearEvent, KeGetCurrentIrql,
     KeGetCurrentProcessorNumberEx, KeInitializeEvent, KeLowerIrql, KeQueryActiveProcessorCountEx,
-    KeQueryTimeIncrement, KeQueryUnbiasedInterruptTime, KeSetEvent, KeShouldYieldProcessor,
-    KeWaitForSingleObject, KfRaiseIrql,
+    KeQueryTimeIncrement, KeSetEvent, KeShouldYieldProcessor, KeWaitForSingleObject, KfRaiseIrql,
 };
 use super::wdk_sys::{
     _EVENT_TYPE, _KWAIT_REASON, _MODE, ALL_PROCESSOR_GROUPS, DISPATCH_LEVEL, GROUP_AFFINITY,
@@ -85,11 +85,13 @@ unsafe impl Backend for Kmdf {
     }
 
     fn now_100ns() -> u64 {
-        // SAFETY: no condition.
-        unsafe { KeQueryUnbiasedInterruptTime() }
+        image().now_100ns()
     }
 
     fn tick_100ns() -> u64 {
+        if image().precise().is_some() {
+            return 1;
+        }
         // SAFETY: no condition.
         u64::from(unsafe { KeQueryTimeIncrement() })
     }

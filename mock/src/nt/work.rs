@@ -233,6 +233,7 @@ fn run(w: &World, me: ThreadId, item: PIO_WORKITEM, priority: KPRIORITY) {
         item.queued = false;
         (item.routine, item.device, item.context, item.number)
     });
+    w.engine.priority_changed(w, me);
     w.count(|counters| counters.work_routines += 1);
     w.trace_event("work routine begins", number, 0);
     w.engine.preempt(w);

@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) step_limit: u64,
     pub(crate) watchdog: (u64, u64),
     pub(crate) yield_after: Option<u64>,
+    pub(crate) point: u64,
+    pub(crate) by_priority: bool,
 }
 
 /// Most CPUs a world can have: one bit each in an affinity mask.
@@ -65,6 +67,8 @@ impl Config {
                 None => (200_000_000, 1_200_000_000),
             },
             yield_after: None,
+            point: 1,
+            by_priority: false,
         }
     }
 

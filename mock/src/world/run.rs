@@ -118,6 +118,23 @@ impl Sim {
         self
     }
 
+    /// The virtual time of a preemption point in 100 ns; the default is 1. With 0 only
+    /// [`burn_100ns`](crate::world::burn_100ns), `KeStallExecutionProcessor` and waiting take time, and a
+    /// timeline can be stated to the last 100 ns; code that polls the clock then waits for ever. The
+    /// watchdog counts a point as 100 ns all the same.
+    pub fn point_100ns(mut self, time: u32) -> Self {
+        self.config.point = u64::from(time);
+        self
+    }
+
+    /// Schedules threads by their priorities: of those that are ready for a CPU one of the highest priority
+    /// gets it, at once if the thread that is there has a lower one. Without this priorities are recorded and
+    /// any order is possible, as on a machine with CPUs to spare and with NT's temporary boosts.
+    pub fn by_priority(mut self) -> Self {
+        self.config.by_priority = true;
+        self
+    }
+
     /// Preemption points that may pass without the world coming to rest; more is `SIM_LIVELOCK`.
     pub fn step_limit(mut self, steps: u64) -> Self {
         self.config.step_limit = steps;

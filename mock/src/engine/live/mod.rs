@@ -313,11 +313,16 @@ impl Engine for Live {
         }
     }
 
-    fn stall(&self, _w: &World, time: u64) {
-        let end = Instant::now() + Duration::from_nanos(time * 100);
+    fn burn(&self, w: &World, time: u64) {
+        let end = Instant::now() + duration(time);
         while Instant::now() < end {
+            self.preempt(w);
             std::hint::spin_loop();
         }
+    }
+
+    fn priority_changed(&self, _w: &World, _thread: ThreadId) {
+        // The host schedules its threads as it likes.
     }
 
     fn settle(&self, w: &World) {

@@ -17,6 +17,7 @@ impl Sim {
                 cpu.high_since = time;
             }
             cpu.irql = irql;
+            cpu.masked = false;
             self.update_attention(s);
         });
     }

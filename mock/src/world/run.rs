@@ -45,9 +45,18 @@ macro_rules! builder {
                 self
             }
 
-            /// System worker threads (W-30).
+            /// Exactly so many system worker threads for the delayed queue, which never become more: a
+            /// pool that can starve. The default is NT's 3, with [`dynamic_workers`](Self::dynamic_workers)
+            /// 16 (W-30).
             pub fn workers(mut self, workers: u32) -> Self {
-                self.config.workers = workers;
+                self.config.workers = Some(workers);
+                self
+            }
+
+            /// Threads that NT adds to a worker pool at most, one at a time: whenever items wait and none was
+            /// completed for a second (W-30).
+            pub fn dynamic_workers(mut self, threads: u32) -> Self {
+                self.config.dynamic_workers = Some(threads);
                 self
             }
 
@@ -98,7 +107,7 @@ pub struct Traced<R> {
 }
 
 impl Sim {
-    /// A world with 4 CPUs, a tick of 15.625 ms, 16 system worker threads and a strict verifier.
+    /// A world with 4 CPUs, a tick of 15.625 ms, 3 system worker threads, up to 16 more, and a strict verifier.
     pub fn new(seed: u64) -> Self {
         Self {
             config: Config::new(Some(seed)),
@@ -226,7 +235,7 @@ impl Default for Live {
 }
 
 impl Live {
-    /// A world with 4 CPUs, a tick of 15.625 ms, 16 system worker threads and a strict verifier.
+    /// A world with 4 CPUs, a tick of 15.625 ms, 3 system worker threads, up to 16 more, and a strict verifier.
     pub fn new() -> Self {
         Self {
             config: Config::new(None),

@@ -117,8 +117,9 @@ impl Live {
             drop(alarm);
             timer::clock(w, now, true);
             let (next, queued) = w.nt.with(|nt| {
+                let look = nt.work.next_look().unwrap_or(u64::MAX);
                 (
-                    nt.timers.next(),
+                    nt.timers.next().unwrap_or(u64::MAX).min(look),
                     nt.cpus.iter().any(|cpu| !cpu.dpcs.is_empty()),
                 )
             });
@@ -127,7 +128,7 @@ impl Live {
             } else {
                 u64::MAX
             };
-            self.alarm(w, next.unwrap_or(u64::MAX).min(tick));
+            self.alarm(w, next.min(tick));
         }
     }
 

@@ -16,7 +16,7 @@ use super::wdk_sys::{
     call_unsafe_wdf_function_binding,
 };
 use super::{nt, threads};
-use crate::engine::backend::{Backend, Irql, Status};
+use crate::engine::backend::{Backend, Irql, Status, TimerLevel};
 
 /// Pool tag of everything allocated here: `BotH`.
 const TAG: u32 = u32::from_le_bytes(*b"BotH");
@@ -30,7 +30,8 @@ pub(crate) struct Kmdf {
     pub(super) owns_parent: bool,
     /// One per CPU, in memory of its own.
     pub(super) dpcs: Cpus<WDFDPC>,
-    pub(super) timer: WDFTIMER,
+    /// One for each [`TimerLevel`].
+    pub(super) timers: [WDFTIMER; 2],
 }
 
 // SAFETY: WDF handles may be used on any thread; they are written before the runtime is shared.
@@ -111,6 +112,10 @@ unsafe impl Backend for Kmdf {
         unsafe { threads::join(thread) };
     }
 
+    fn thread_exit() {
+        threads::exit();
+    }
+
     fn pin(cpu: u32) -> GROUP_AFFINITY {
         threads::pin(cpu)
     }
@@ -169,12 +174,12 @@ unsafe impl Backend for Kmdf {
         let _queued = unsafe { call_unsafe_wdf_function_binding!(WdfDpcEnqueue, dpc) };
     }
 
-    fn timer_start(&self, due_100ns: u64) {
+    fn timer_start(&self, level: TimerLevel, due_100ns: u64) {
+        let timer = self.timers[level as usize];
         let due = nt::relative_100ns(due_100ns);
         // SAFETY: the timer lives until detach deletes it. Nobody stops it before, so the start is
         // not dropped (T-14).
-        let _was_armed =
-            unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, self.timer, due) };
+        let _was_armed = unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, timer, due) };
     }
 
     fn work_item_create(&self, context: *mut ()) -> Result<WDFWORKITEM, Status> {

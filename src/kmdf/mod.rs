@@ -91,12 +91,27 @@ pub enum WorkReentrance {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) reentrance: WorkReentrance,
+    pub(crate) pin_bound: bool,
 }
 
 impl Config {
     /// With this rule for works.
     #[must_use]
     pub const fn new(reentrance: WorkReentrance) -> Self {
-        Self { reentrance }
+        Self {
+            reentrance,
+            pin_bound: false,
+        }
+    }
+
+    /// Whether every work of a bound workqueue runs on the CPU that it was queued on, as in Linux. By
+    /// default only those of `queue_work_on` and of `WQ_PERCPU` queues do: the thread of a worker
+    /// moves for it, once for each batch, and only a driver with per-CPU data can tell.
+    ///
+    /// The first attach of an image decides.
+    #[must_use]
+    pub const fn pin_bound(mut self, pin_bound: bool) -> Self {
+        self.pin_bound = pin_bound;
+        self
     }
 }

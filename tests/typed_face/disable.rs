@@ -170,7 +170,7 @@ fn a_work_that_queues_itself_is_cancelled() {
         });
         device.gate.open();
         again.join();
-        let _pending = device.reset.cancel_sync();
+        drop(device.reset.cancel_sync());
         let runs = device.resets.load(SeqCst);
         world::settle();
         sim_assert_eq!(device.resets.load(SeqCst), runs);

@@ -48,7 +48,7 @@ fn worlds(seeds: u64, scenario: fn()) {
     });
 }
 
-/// The last detach destroys a queue that is left (BH13). Its handle refuses from then on, also when the
+/// TYPED-5: the last detach destroys a queue that is left (BH13). Its handle refuses from then on, also when the
 /// image is attached again, and dropping it does nothing.
 #[test]
 fn a_queue_that_outlives_its_attachment_refuses() {
@@ -122,8 +122,8 @@ fn left_by_a_detach(driver: &Driver) -> Arc<Parked> {
     parked
 }
 
-/// A tasklet that was left at detach is enabled under the next attach: it runs there, its owner is dropped, and the
-/// counts of that attach hold.
+/// TYPED-8: a tasklet that was left at detach is enabled under the next attach: it runs there, its owner is
+/// dropped, and the counts of that attach hold.
 #[test]
 fn a_tasklet_left_at_detach_runs_under_the_next_attach() {
     worlds(50, || {
@@ -140,8 +140,8 @@ fn a_tasklet_left_at_detach_runs_under_the_next_attach() {
     });
 }
 
-/// It is enabled, or killed, while nothing is attached: the schedule is over, and its owner is dropped. Under the
-/// next attach the tasklet is like a new one, however the calls follow each other.
+/// TYPED-8: it is enabled, or killed, while nothing is attached: the schedule is over, and its owner is dropped.
+/// Under the next attach the tasklet is like a new one, however the calls follow each other.
 #[test]
 fn a_tasklet_left_at_detach_is_over_when_it_is_enabled_or_killed_unattached() {
     worlds(200, || {

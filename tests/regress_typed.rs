@@ -171,3 +171,31 @@ fn a_tasklet_left_at_detach_is_over_when_it_is_enabled_or_killed_unattached() {
         driver.unload();
     });
 }
+
+/// TYPED-7: a disable counts whether something is attached or not, and so does an enable: each undoes the other over a detach
+/// and an attach.
+#[test]
+fn a_work_is_disabled_and_enabled_while_nothing_is_attached() {
+    worlds(50, || {
+        let driver = Driver::load();
+        let item = counter();
+        sim_assert!(item.work.disable().is_none(), "before the first attach");
+        let attachment = attached(&driver);
+        let system = Workqueue::system();
+        sim_assert!(system.enqueue(Arc::clone(&item)).is_err());
+        sim_assert!(item.work.disable_sync().is_none());
+        attachment.detach();
+        sim_assert!(!item.work.enable(), "twice disabled");
+        sim_assert!(item.work.enable());
+        let attachment = attached(&driver);
+        sim_assert!(system.enqueue(Arc::clone(&item)).is_ok());
+        system.flush();
+        sim_assert_eq!(item.runs.load(SeqCst), 1);
+        attachment.detach();
+        sim_assert!(item.work.disable_sync().is_none());
+        sim_assert!(item.work.enable());
+        sim_assert!(item.work.enable(), "one too many");
+        driver.unload();
+        sim_assert_eq!(reports(), ["BH14"]);
+    });
+}

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use bottomhalf::{
-    Attachment, Config, Host, Tasklet, TaskletItem, Work, WorkItem, Workqueue, attach, counters,
-    impl_has_tasklet, impl_has_work,
+    Attachment, Config, DelayedWork, Host, Tasklet, TaskletItem, Work, WorkItem, Workqueue, attach,
+    counters, impl_has_delayed_work, impl_has_tasklet, impl_has_work,
 };
 use kmdf_mock::world::{self, Driver, Preemption};
 use kmdf_mock::{sim_assert, sim_assert_eq};
@@ -197,5 +197,82 @@ fn a_work_is_disabled_and_enabled_while_nothing_is_attached() {
         sim_assert!(item.work.enable(), "one too many");
         driver.unload();
         sim_assert_eq!(reports(), ["BH14"]);
+    });
+}
+
+/// One of each, for traffic while attaches come and go.
+struct Card {
+    clean: Tasklet<Card>,
+    work: Work<Card>,
+    tick: DelayedWork<Card, 1>,
+}
+
+impl_has_tasklet! { impl HasTasklet<Self> for Card { self.clean } }
+impl_has_work! { impl HasWork<Self> for Card { self.work } }
+impl_has_delayed_work! { impl HasDelayedWork<Self, 1> for Card { self.tick } }
+
+impl TaskletItem for Card {
+    fn run(this: &Arc<Self>) {
+        drop(Workqueue::system().enqueue::<_, 0>(Arc::clone(this)));
+    }
+}
+impl WorkItem for Card {
+    type Pointer = Arc<Self>;
+    fn run(this: Arc<Self>) {
+        drop(Workqueue::system().modify_delayed::<_, 1>(this, 1));
+    }
+}
+impl WorkItem<1> for Card {
+    type Pointer = Arc<Self>;
+    fn run(_this: Arc<Self>) {}
+}
+
+/// TYPED-13: threads use the items while the image detaches and attaches again: a call is refused or accepted,
+/// and after the last detach every owner has come back.
+#[test]
+fn owners_are_conserved_while_attaches_come_and_go() {
+    worlds(300, || {
+        let driver = Driver::load();
+        let card = Arc::new(Card {
+            clean: Tasklet::new(),
+            work: Work::new(),
+            tick: DelayedWork::new(),
+        });
+        let users: Vec<_> = (0..2)
+            .map(|_| {
+                let card = Arc::clone(&card);
+                world::spawn("user", None, move || {
+                    for _ in 0..20 {
+                        let own = Arc::clone(&card);
+                        match world::choose(8) {
+                            0 => drop(card.clean.schedule(own)),
+                            1 => drop(Workqueue::system().enqueue::<_, 0>(own)),
+                            2 => drop(Workqueue::system().enqueue_delayed::<_, 1>(own, 1)),
+                            3 => drop(card.work.cancel_sync()),
+                            4 => drop(card.tick.cancel()),
+                            5 => {
+                                drop(card.work.disable());
+                                card.work.enable();
+                            }
+                            6 => card.clean.kill(),
+                            _ => drop(Workqueue::system().try_spawn(move || drop(own))),
+                        }
+                        world::sleep_100ns(u64::from(world::choose(20)));
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            let attachment = attached(&driver);
+            world::sleep_100ns(u64::from(world::choose(200)));
+            attachment.detach();
+        }
+        for user in users {
+            user.join();
+        }
+        sim_assert_eq!(Arc::strong_count(&card), 1);
+        sim_assert!(!card.work.is_pending() && !card.tick.is_pending());
+        sim_assert!(!card.clean.is_scheduled());
+        driver.unload();
     });
 }

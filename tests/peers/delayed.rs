@@ -7,8 +7,8 @@ use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Rig, Work, Wq, punctual, rows_on, sleep_jiffies, wait_until};
-use super::{Calls, LINUX, Reached, convicts, each, give_way, holds, racing};
+use super::support::{Rig, Work, Wq, punctual, sleep_jiffies, wait_until};
+use super::{Calls, LINUX, Reached, convicts, each, give_way, holds, racing, rows};
 
 /// B-08: flush_delayed_work of an armed work, at any moment of its life: the function has ended when it
 /// returns, with works of other callers queued before and behind it.
@@ -58,7 +58,7 @@ fn b08_after_a_delayed_flush_the_function_has_ended() {
 /// time, and others stay armed.
 #[test]
 fn b20_a_delayed_work_frees_itself() {
-    rows_on(racing, 60, |_| {
+    rows(racing, 60, |_| {
         let stays = Work::counting();
         sim_assert!(stays.schedule_delayed(2000));
         for delay in [1, 1, 2] {
@@ -125,7 +125,7 @@ fn b42_modified_around_the_wrap_of_jiffies() {
 /// queue still begins soon after its time.
 #[test]
 fn b58_a_delayed_work_is_not_starved() {
-    rows_on(racing, 30, |_| {
+    fn scenario(_: &Rig, calls: Calls) {
         for wq in [Wq::ordered(), Wq::with(0, 2), Wq::bound()] {
             let stop = Gate::new();
             let busy: Vec<_> = (0..8)
@@ -142,8 +142,8 @@ fn b58_a_delayed_work_is_not_starved() {
                 world::run_on_cpu(cpu, || sim_assert!(work.queue(wq)));
             }
             let (work, jiffy) = stamped();
-            sim_assert!(work.queue_delayed(wq, 3));
-            let expires = work.expires();
+            let expires = jiffies() + 3;
+            sim_assert!((calls.queue_delayed)(work, wq, 3));
             wait_until(|| work.seen().ended() == 1);
             let late = jiffy.load(SeqCst) - expires;
             sim_assert!(late <= 3, "{late} jiffies late");
@@ -152,5 +152,14 @@ fn b58_a_delayed_work_is_not_starved() {
             work.free();
             busy.into_iter().for_each(Work::free);
         }
-    });
+    }
+    holds(racing, 30, scenario);
+    // It begins when the others leave a gap.
+    let queue_delayed: fn(Work, Wq, u64) -> bool =
+        |work, wq, delay| work.queue_delayed(wq, delay + 5);
+    let planted = Calls {
+        queue_delayed,
+        ..LINUX
+    };
+    convicts(racing, scenario, planted, "jiffies late");
 }

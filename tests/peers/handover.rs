@@ -8,15 +8,17 @@ use bottomhalf::{Attachment, Config, Host, WorkReentrance, attach};
 use kmdf_mock::world::{self, Driver, Live};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{NonReentrant, Rig, TICK_100NS, Work, Wq, rows_on, sleep_jiffies, wait_until};
-use super::{BOTH, Calls, LINUX, Reached, cancel, convicts, each, give_way, holds, racing, start};
+use super::support::{NonReentrant, Rig, TICK_100NS, Work, Wq, sleep_jiffies};
+use super::{
+    BOTH, Calls, LINUX, Reached, cancel, convicts, each, give_way, holds, racing, rows, start,
+};
 
 /// B-03: ten threads queue one work again and again: it runs at least once, at most as often as it was
 /// accepted (here: exactly so), and the last queueing, accepted or refused, is seen by a run.
 #[test]
 fn b03_ten_threads_queue_one_work() {
     static REFUSED: Reached = Reached::new();
-    rows_on(racing, 30, |_| {
+    fn scenario(_: &Rig, calls: Calls) {
         let (stored, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let work = {
             let (stored, seen) = (Arc::clone(&stored), Arc::clone(&seen));
@@ -32,7 +34,7 @@ fn b03_ten_threads_queue_one_work() {
                     (0..40)
                         .map(|_| {
                             stored.fetch_add(1, Relaxed);
-                            u32::from(work.queue(wq))
+                            u32::from((calls.queue)(work, wq))
                         })
                         .sum::<u32>()
                 })
@@ -40,13 +42,33 @@ fn b03_ten_threads_queue_one_work() {
             .collect();
         let accepted = threads.into_iter().map(super::Call::join).sum::<u32>();
         wq.flush();
-        sim_assert_eq!((work.runs(), seen.load(Relaxed)), (accepted, 400));
+        let last = seen.load(Relaxed);
+        sim_assert_eq!(
+            (work.runs(), last),
+            (accepted, 400),
+            "runs, and the last one seen"
+        );
         sim_assert!(accepted >= 1);
         REFUSED.note(accepted < 400);
         wq.destroy();
         work.free();
-    });
+    }
+    holds(racing, 30, scenario);
     REFUSED.check();
+    // Pending, and on no list.
+    let queue: fn(Work, Wq) -> bool = |work, wq| {
+        let accepted = work.queue(wq);
+        if world::choose(16) == 0 {
+            cancel(work);
+        }
+        accepted
+    };
+    convicts(
+        racing,
+        scenario,
+        Calls { queue, ..LINUX },
+        "runs, and the last one seen",
+    );
 }
 
 /// Counts of the run below.
@@ -153,7 +175,7 @@ fn b13_cancelled_as_a_run_that_queued_itself_ends() {
 fn b30_cancelled_while_it_is_queued_for_the_first_time() {
     static CANCELLED: Reached = Reached::new();
     static MISSED: Reached = Reached::new();
-    rows_on(racing, 200, |_| {
+    rows(racing, 200, |_| {
         let wq = Wq::bound();
         for _ in 0..4 {
             let work = Work::counting();
@@ -287,7 +309,7 @@ fn b55_modified_as_its_timer_expires() {
 /// processors this needs a model checker; the sequences are all here.)
 #[test]
 fn b63_pending_changes_hands_at_every_point() {
-    rows_on(racing, 150, |_| {
+    rows(racing, 150, |_| {
         let queues = [Wq::with(0, 1), Wq::ordered(), Wq::bound()];
         let (stored, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let works = [0; 2].map(|_| {
@@ -338,14 +360,13 @@ fn b67_cancelled_as_it_is_dequeued() {
             sim_assert_eq!(
                 seen.ended() + u32::from(cancelled),
                 1,
-                "neither run nor cancelled"
+                "neither run nor taken after the cancel"
             );
             CANCELLED.note(cancelled);
             MISSED.note(!cancelled);
             work.free();
         }
         wq.destroy();
-        wait_until(|| true);
     }
     holds(racing, 200, scenario);
     CANCELLED.check();
@@ -359,7 +380,7 @@ fn b67_cancelled_as_it_is_dequeued() {
             cancel_sync,
             ..LINUX
         },
-        "",
+        "after the cancel",
     );
 }
 

@@ -6,8 +6,8 @@ use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Rig, Tasklet, Work, Wq, machine, rows_on, sleep_jiffies, wait_until};
-use super::{BOTH, Calls, LINUX, blocked, convicts, each, holds, occupied, racing};
+use super::support::{Rig, Tasklet, Work, Wq, machine, sleep_jiffies, wait_until};
+use super::{BOTH, Calls, LINUX, blocked, convicts, each, holds, occupied, racing, rows};
 
 /// Memory that is one object first and another one later, as an allocator gives it out: the work's function
 /// changes, its address does not.
@@ -121,7 +121,7 @@ unsafe extern "C" fn recycles(work: *mut work_struct) {
 /// has become another work: waiting for that one is not waiting for the old function.
 #[test]
 fn b59_another_work_at_the_address_of_one_that_runs() {
-    rows_on(racing, 40, |_| {
+    rows(racing, 40, |_| {
         let wq = Wq::bound();
         let object = Object::new(wq);
         object.init(former);
@@ -152,7 +152,7 @@ fn b59_another_work_at_the_address_of_one_that_runs() {
 /// B-59: the old function itself may wait for the new work: that is not itself, so it is no BH07.
 #[test]
 fn b59_a_function_waits_for_the_next_work_in_its_memory() {
-    rows_on(racing, 40, |_| {
+    rows(racing, 40, |_| {
         let wq = Wq::bound();
         let object = Object::new(wq);
         object.init(recycles);
@@ -354,7 +354,7 @@ fn b68_freed_or_initialised_while_it_is_pending() {
 /// The control of B-68: the same items without the mistakes.
 #[test]
 fn b68_no_mistake_is_not_convicted() {
-    rows_on(racing, 10, |_| {
+    rows(racing, 10, |_| {
         let (wq, works, gate) = two_queued();
         gate.open();
         wq.destroy();

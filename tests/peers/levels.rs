@@ -7,8 +7,10 @@ use bottomhalf::{Config, Host, WorkReentrance, attach};
 use kmdf_mock::world::{self, Driver, Gate, Interrupt};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Tasklet, Work, Wq, machine, rows_on, sleep_jiffies, wait_until};
-use super::{BOTH, blocked, cancel, each, end, racing, run_first};
+use super::support::{Rig, Tasklet, Work, Wq, machine, sleep_jiffies, wait_until};
+use super::{
+    BOTH, Calls, LINUX, blocked, cancel, convicts, each, end, holds, racing, rows, run_first,
+};
 
 /// Calls that do not wait, as the driver may make them at any IRQL.
 const SHORT: [fn(Work, Tasklet, Wq); 15] = [
@@ -48,9 +50,9 @@ const LONG: [fn(Work, Tasklet, Wq); 8] = [
 /// B-02: every call leaves the IRQL as it found it, at every level at which it may be made.
 #[test]
 fn b02_every_call_restores_the_irql() {
-    rows_on(racing, 20, |_| {
+    fn scenario(_: &Rig, calls: Calls) {
         let (wq, work, tasklet) = (Wq::bound(), Work::counting(), Tasklet::counting());
-        let calls = |irql: u8, calls: &[fn(Work, Tasklet, Wq)]| {
+        let all = |irql: u8, calls: &[fn(Work, Tasklet, Wq)]| {
             for (index, call) in calls.iter().enumerate() {
                 let after = world::at_irql(irql, || {
                     call(work, tasklet, wq);
@@ -60,11 +62,13 @@ fn b02_every_call_restores_the_irql() {
             }
         };
         for irql in [0, 1, 2, 3, 9, 12] {
-            calls(irql, &SHORT);
+            all(irql, &SHORT);
         }
         for irql in [0, 1] {
-            calls(irql, &LONG);
+            all(irql, &LONG);
         }
+        (calls.queue)(work, wq);
+        sim_assert_eq!(world::current_irql(), 0, "queue_work");
         let wq_of_this = Wq::ordered();
         wq_of_this.destroy();
         sim_assert_eq!(world::current_irql(), 0);
@@ -72,7 +76,15 @@ fn b02_every_call_restores_the_irql() {
         wq.destroy();
         work.free();
         end(tasklet);
-    });
+    }
+    holds(racing, 20, scenario);
+    // The lock that was taken first is released first, with what was the IRQL under it.
+    let queue: fn(Work, Wq) -> bool = |work, wq| {
+        // SAFETY: legal; that it is not taken back is the mistake.
+        unsafe { kmdf_mock::ntddk::KfRaiseIrql(2) };
+        work.queue(wq)
+    };
+    convicts(racing, scenario, Calls { queue, ..LINUX }, "queue_work");
 }
 
 unsafe extern "C" fn nothing(_: *mut work_struct) {}
@@ -101,7 +113,7 @@ fn used_and_forgotten() {
 /// nothing behind.
 #[test]
 fn b10_items_come_and_go_without_an_allocation() {
-    rows_on(machine, 3, |_| {
+    rows(machine, 3, |_| {
         used_and_forgotten();
         let before = world::counters();
         (0..1000).for_each(|_| used_and_forgotten());
@@ -150,7 +162,7 @@ fn b10_items_work_without_memory() {
 /// and disable; and a queued item has run when the flush returns.
 #[test]
 fn b21_each_question_has_one_answer() {
-    rows_on(racing, 30, |_| {
+    rows(racing, 30, |_| {
         let (wq, gate) = (Wq::ordered(), Gate::new());
         let [running, queued, fresh] = [Work::gated(&gate), Work::counting(), Work::counting()];
         sim_assert_eq!([fresh.flush(), fresh.flush_delayed()], [false; 2]);
@@ -191,7 +203,7 @@ fn b21_each_question_has_one_answer() {
 /// convicts the naive mapping of it.)
 #[test]
 fn b29_queueing_under_a_lock_and_in_an_interrupt() {
-    rows_on(racing, 40, |_| {
+    rows(racing, 40, |_| {
         let wq = Wq::bound();
         for irql in [2, 5, 12] {
             let works = [0; 5].map(|_| Work::counting());
@@ -249,7 +261,7 @@ fn nothing_is_there(work: *mut work_struct, dwork: *mut delayed_work) {
 /// leave them as they were.
 #[test]
 fn b35_fresh_items_are_left_alone() {
-    rows_on(racing, 20, |_| {
+    rows(racing, 20, |_| {
         for first in 0..3 {
             let (plain, delayed) = (Work::counting(), Work::counting());
             match first {
@@ -330,7 +342,7 @@ fn b45_declared_items_serve_in_every_call() {
             nothing_is_there(work, dwork);
         }
     }
-    rows_on(racing, 20, |_| {
+    rows(racing, 20, |_| {
         let statics = (
             (&raw const WORK).cast_mut(),
             (&raw const DELAYED).cast_mut(),

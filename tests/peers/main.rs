@@ -26,7 +26,7 @@ use bottomhalf::WorkReentrance;
 use bottomhalf::linux::*;
 use kmdf_mock::sim_assert;
 use kmdf_mock::world::{self, Failure, Gate, Preemption, Sim};
-use support::{NonReentrant, Rig, SelfReentrant, Tasklet, Work, Wq, machine};
+use support::{NonReentrant, Rig, SelfReentrant, Tasklet, Work, Wq, machine, rows_on};
 
 /// The calls of a scenario. A control replaces some of them.
 #[derive(Clone, Copy)]
@@ -87,15 +87,25 @@ fn play(
     })
 }
 
+/// How many times as many seeds are wanted: `BOTTOMHALF_SOAK` in the environment.
+fn soak() -> u64 {
+    std::env::var("BOTTOMHALF_SOAK").map_or(1, |times| times.parse().expect("a number"))
+}
+
 /// The library passes `scenario` with every seed, under both rules for works.
 fn holds(machine: fn(u64) -> Sim, seeds: u64, scenario: Scenario) {
     for reentrance in BOTH {
-        world::seeds(0..seeds, |seed| {
+        world::seeds(0..seeds * soak(), |seed| {
             if let Err(failure) = play(machine(seed), reentrance, scenario, LINUX) {
                 panic!("{failure}\nwith {reentrance:?}");
             }
         });
     }
+}
+
+/// As [`holds`], for a scenario that has no control here.
+fn rows(machine: fn(u64) -> Sim, seeds: u64, scenario: fn(&Rig)) {
+    rows_on(machine, seeds * soak(), scenario);
 }
 
 /// The control: with `planted` some seed fails, under each rule, and the first that does is called `name`.

@@ -8,8 +8,8 @@ use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Rig, Work, Wq, rows_on, wait_until};
-use super::{Calls, LINUX, convicts, each, give_way, holds, racing, start};
+use super::support::{Rig, Work, Wq, wait_until};
+use super::{Calls, LINUX, convicts, each, give_way, holds, racing, rows, start};
 
 /// Works of which each waits for the next one, queued in this order by one CPU.
 fn chain(length: usize, wq: Wq, calls: Calls) -> Vec<Work> {
@@ -144,7 +144,7 @@ fn b48_no_lost_wakeup_and_no_pause_between_works() {
 /// work that is gone, and at rest what was accepted has run, was cancelled, or is pending.
 #[test]
 fn b50_b53_counted_while_works_free_themselves() {
-    rows_on(racing, 60, |_| {
+    rows(racing, 60, |_| {
         let wq = Wq::with(WQ_UNBOUND, 3);
         let before = counters();
         let over = Arc::new(AtomicU32::new(0));
@@ -229,7 +229,7 @@ fn b52_destroyed_as_workers_come_and_queued_by_a_worker_of_a_full_queue() {
 /// work does not remember a queue that is gone. The queue's memory is tracked.
 #[test]
 fn b61_cancelled_after_its_queue_is_gone() {
-    rows_on(racing, 60, |_| {
+    rows(racing, 60, |_| {
         let work = Work::new(|_, _| give_way(6));
         for round in 0..6 {
             let wq = if round % 2 == 0 {

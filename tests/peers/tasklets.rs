@@ -7,9 +7,9 @@ use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Interrupt};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Rig, Tasklet, rows_on, sleep_jiffies, spin_until, wait_until};
+use super::support::{Rig, Tasklet, sleep_jiffies, spin_until, wait_until};
 use super::{
-    Calls, LINUX, blocked, convicts, end, give_way, holds, impatient, racing, single, start,
+    Calls, LINUX, blocked, convicts, end, give_way, holds, impatient, racing, rows, single, start,
 };
 
 /// A schedule as it is where a disabled tasklet is not scheduled.
@@ -109,7 +109,12 @@ fn b28_disabling_a_scheduled_tasklet_returns() {
         tasklet.disable();
         wait_until(|| tasklet.state() == 0);
     };
-    convicts(impatient, scenario, Calls { disable, ..LINUX }, "");
+    convicts(
+        impatient,
+        scenario,
+        Calls { disable, ..LINUX },
+        "SIM_LIVELOCK",
+    );
 }
 
 /// B-32, B-65: whoever kills or disables a tasklet makes progress on a machine with one CPU, where its run needs
@@ -229,14 +234,14 @@ fn b38_killed_behind_a_busy_runner_it_is_not_touched() {
 /// allocation, and that runs at once.
 #[test]
 fn b39_a_long_tasklet_holds_up_its_own_cpu_only() {
-    rows_on(racing, 40, |_| {
+    fn scenario(_: &Rig, calls: Calls) {
         let go = Arc::new(AtomicU32::new(0));
         let (hog, other) = (hog(&go), Tasklet::counting());
         let starter = start_on(1, hog);
         let line = Arc::new(Interrupt::connect("line", 9, move || {
             let before = world::counters().pool_allocations;
-            other.schedule();
-            sim_assert_eq!(world::counters().pool_allocations, before);
+            (calls.schedule)(other);
+            sim_assert_eq!(world::counters().pool_allocations, before, "allocations");
         }));
         line.raise(2);
         other.wait_begun(1);
@@ -245,28 +250,53 @@ fn b39_a_long_tasklet_holds_up_its_own_cpu_only() {
         starter.join();
         end(hog);
         end(other);
-    });
+    }
+    holds(racing, 40, scenario);
+    let allocates: fn(Tasklet) = |tasklet| {
+        // SAFETY: legal, but for the IRQL.
+        unsafe { kmdf_mock::ntddk::ExAllocatePool2(0x40, 16, 1) };
+        tasklet.schedule();
+    };
+    let planted = Calls {
+        schedule: allocates,
+        ..LINUX
+    };
+    convicts(racing, scenario, planted, "DV(0xC4,0x2)");
 }
 
 /// B-43: on a machine that is idle, one schedule, by a thread or by an interrupt, brings the run about with
 /// nothing else to help it along, and before any time passes.
 #[test]
 fn b43_one_schedule_on_an_idle_machine_runs() {
-    rows_on(racing, 30, |_| {
+    fn scenario(_: &Rig, calls: Calls) {
         let tasklet = Tasklet::counting();
-        let line = Arc::new(Interrupt::connect("line", 7, move || tasklet.schedule()));
+        let line = Arc::new(Interrupt::connect("line", 7, move || {
+            (calls.schedule)(tasklet)
+        }));
         for cpu in 0..4 {
             sleep_jiffies(20);
             line.raise(cpu);
             world::settle();
-            sim_assert_eq!(tasklet.runs(), 2 * cpu + 1);
+            sim_assert_eq!(tasklet.runs(), 2 * cpu + 1, "nobody wakes the runner");
             sleep_jiffies(20);
-            world::spawn("scheduler", Some(cpu), move || tasklet.schedule()).join();
+            world::spawn("scheduler", Some(cpu), move || (calls.schedule)(tasklet)).join();
             world::settle();
-            sim_assert_eq!(tasklet.runs(), 2 * cpu + 2);
+            sim_assert_eq!(tasklet.runs(), 2 * cpu + 2, "nobody wakes the runner");
         }
         end(tasklet);
-    });
+    }
+    holds(racing, 30, scenario);
+    let sleeps: fn(Tasklet) = |tasklet| {
+        // It is on the list, and what makes the list move comes with the next tasklet.
+        // SAFETY: the item is alive.
+        unsafe { tasklet_disable_nosync(tasklet.raw()) };
+        tasklet.schedule();
+    };
+    let planted = Calls {
+        schedule: sleeps,
+        ..LINUX
+    };
+    convicts(racing, scenario, planted, "nobody wakes the runner");
 }
 
 /// B-46: a schedule never calls the function itself: as long as the caller keeps bottom halves out, by IRQL,
@@ -333,7 +363,7 @@ impl Tasklet {
 /// than the run.
 #[test]
 fn b28_disabling_a_running_tasklet_waits_for_the_run() {
-    rows_on(racing, 30, |_| {
+    rows(racing, 30, |_| {
         let go = Arc::new(AtomicU32::new(0));
         let hog = hog(&go);
         let starter = start_on(1, hog);

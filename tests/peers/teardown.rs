@@ -4,14 +4,14 @@ use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Rig, Work, Wq, rows_on, sleep_jiffies};
-use super::{Calls, LINUX, blocked, convicts, each, give_way, holds, racing, start};
+use super::support::{Rig, Work, Wq, sleep_jiffies};
+use super::{Calls, LINUX, blocked, convicts, each, give_way, holds, racing, rows, start};
 
 /// B-05: a queue is made, used and destroyed a thousand times over all seeds, with works still on their way
 /// to it; a queueing after that has an answer, and no function is called any more.
 #[test]
 fn b05_queues_come_and_go_under_their_works() {
-    rows_on(racing, 50, |rig| {
+    fn scenario(rig: &Rig, calls: Calls) {
         rig.allow(&["BH02"]);
         let work = Work::new(|_, _| give_way(5));
         for _ in 0..10 {
@@ -22,14 +22,24 @@ fn b05_queues_come_and_go_under_their_works() {
             });
             give_way(20);
             let accepted = producer.join();
-            wq.destroy();
+            (calls.destroy)(wq);
             let runs = work.seen().ended();
-            sim_assert_eq!((accepted, work.pending()), (1, false));
-            sim_assert_eq!(work.runs(), runs);
+            sim_assert_eq!((accepted, work.pending()), (1, false), "over at the end");
+            sim_assert_eq!(work.runs(), runs, "over at the end");
         }
         sim_assert_eq!(work.runs(), 10);
         work.free();
-    });
+    }
+    holds(racing, 50, scenario);
+    convicts(
+        racing,
+        scenario,
+        Calls {
+            destroy: |_| {},
+            ..LINUX
+        },
+        "over at the end",
+    );
 }
 
 /// B-06: any number of flushes of a queue at once return: each is woken, not just one of them.
@@ -93,7 +103,7 @@ fn b14_destroy_runs_what_is_pending() {
 /// B-19: after detach and unload no timer is armed: time passes, and nothing fires.
 #[test]
 fn b19_nothing_fires_after_unload() {
-    rows_on(racing, 40, |rig| {
+    rows(racing, 40, |rig| {
         rig.allow(&["BH03", "BH10"]);
         let again = Work::new(|work, _| {
             work.schedule_delayed(1);
@@ -119,7 +129,7 @@ fn b19_nothing_fires_after_unload() {
 /// unloaded: the end comes within a few milliseconds.
 #[test]
 fn b16_unload_ends_works_that_queue_themselves() {
-    rows_on(racing, 60, |rig| {
+    rows(racing, 60, |rig| {
         rig.allow(&["BH02", "BH03", "BH10", "BH13"]);
         let queues = [Wq::bound(), Wq::ordered(), Wq::system()];
         let works = queues.map(|wq| {

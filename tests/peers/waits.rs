@@ -6,10 +6,10 @@ use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Gate, Preemption, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Rig, Work, Wq, machine, rows_on, sleep_jiffies, wait_until};
+use super::support::{Rig, Work, Wq, machine, sleep_jiffies, wait_until};
 use super::{
     Calls, LINUX, Reached, blocked, cancel, convicts, disable_sync, each, give_way, holds,
-    impatient, occupied, racing, run_first, start,
+    impatient, occupied, racing, rows, run_first, start,
 };
 
 /// B-07, B-34: no call with sync in its name returns while the function runs, whether it was queued or its
@@ -156,9 +156,9 @@ fn b31_flush_of_a_work_that_queues_itself_returns() {
 }
 
 /// Fills a part of the stack below the caller's frame, where the calls before had theirs, gives everybody time
-/// to write there, and says whether somebody did.
+/// to write there, and says whether somebody did. `writer` writes there too.
 #[inline(never)]
-fn scribbled_over() -> bool {
+fn scribbled_over(writer: impl FnOnce(&mut [u64])) -> bool {
     let mut page = [0_u64; 512];
     for word in &mut page {
         // SAFETY: a reference is valid for a write.
@@ -167,6 +167,7 @@ fn scribbled_over() -> bool {
     for _ in 0..40 {
         kmdf_mock::sync::preempt();
     }
+    writer(&mut page);
     // SAFETY: as above, for a read.
     page.iter()
         .any(|word| unsafe { core::ptr::read_volatile(word) } != 0xA5A5_A5A5_A5A5_A5A5)
@@ -177,7 +178,7 @@ fn scribbled_over() -> bool {
 #[test]
 fn b56_the_waiters_stack_is_left_alone() {
     static WAITED: Reached = Reached::new();
-    rows_on(racing, 100, |_| {
+    rows(racing, 100, |_| {
         let wq = Wq::bound();
         let work = Work::new(|_, _| give_way(10));
         for round in 0..10 {
@@ -191,13 +192,28 @@ fn b56_the_waiters_stack_is_left_alone() {
                 _ => _ = work.flush_delayed(),
             }
             WAITED.note(world::counters().waits > waits);
-            sim_assert!(!scribbled_over(), "somebody wrote to the stack of a waiter");
+            sim_assert!(
+                !scribbled_over(|_| {}),
+                "somebody wrote to the stack of a waiter"
+            );
         }
         wq.destroy();
-        sim_assert!(!scribbled_over(), "somebody wrote to the stack of a waiter");
+        sim_assert!(
+            !scribbled_over(|_| {}),
+            "somebody wrote to the stack of a waiter"
+        );
         work.free();
     });
     WAITED.check();
+}
+
+/// The control of B-56: one bit that somebody writes is found.
+#[test]
+fn b56_a_write_to_the_stack_is_found() {
+    rows(racing, 1, |_| {
+        sim_assert!(scribbled_over(|page| page[300] ^= 1));
+        sim_assert!(!scribbled_over(|_| {}));
+    });
 }
 
 /// Two to eight sync cancels of a running work, with some of them of a work that is queued behind itself:
@@ -286,7 +302,7 @@ fn b60_sync_cancels_get_past_each_other_without_preemption() {
             cancel_sync,
             ..LINUX
         },
-        "",
+        "SIM_LIVELOCK",
     );
 }
 

@@ -4,9 +4,9 @@ use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Rig, Work, Wq, rows_on, sleep_jiffies, wait_until};
+use super::support::{Rig, Work, Wq, sleep_jiffies, wait_until};
 use super::{
-    Calls, LINUX, cancel, convicts, disable_sync, enable, holds, occupied, racing, run_first,
+    Calls, LINUX, cancel, convicts, disable_sync, enable, holds, occupied, racing, rows, run_first,
 };
 
 /// B-01: a work queues itself from its own function, now and with a delay, queues and cancels itself there,
@@ -14,7 +14,7 @@ use super::{
 /// mapping of it).
 #[test]
 fn b01_a_work_queues_itself_and_then_frees_itself() {
-    rows_on(racing, 100, |_| {
+    rows(racing, 100, |_| {
         for wq in [Wq::bound(), Wq::ordered()] {
             // Queued again, it may run in parallel with itself: nothing of it is used after that.
             let work = Work::new(move |work, run| match run {
@@ -157,12 +157,12 @@ fn b24_the_second_of_two_can_be_cancelled() {
 /// before the function is called.
 #[test]
 fn b47_queued_by_its_own_function_it_runs_again() {
-    rows_on(racing, 40, |_| {
+    fn scenario(_: &Rig, calls: Calls) {
         let (wq, ordered) = (Wq::bound(), Wq::ordered());
         let work = Work::new(move |work, run| {
             let wq = if run % 2 == 0 { ordered } else { wq };
             match run {
-                1 | 2 => sim_assert!(work.queue(wq)),
+                1 | 2 => sim_assert!((calls.queue)(work, wq), "a run is lost"),
                 3 | 4 => sim_assert!(work.queue_delayed(wq, 0)),
                 5 | 6 => sim_assert!(work.queue_delayed(wq, 2)),
                 // SAFETY: the queue lives until it has run.
@@ -178,5 +178,9 @@ fn b47_queued_by_its_own_function_it_runs_again() {
         wq.destroy();
         ordered.destroy();
         work.free();
-    });
+    }
+    holds(racing, 40, scenario);
+    // It stays pending until its function has ended.
+    let queue: fn(Work, Wq) -> bool = |work, wq| work.seen().inside() == 0 && work.queue(wq);
+    convicts(racing, scenario, Calls { queue, ..LINUX }, "a run is lost");
 }

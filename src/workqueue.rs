@@ -18,6 +18,9 @@ pub const WQ_MEM_RECLAIM: u32 = 1 << 3;
 pub const WQ_HIGHPRI: u32 = 1 << 4;
 /// Works may use the CPU for long. KMDF has no concurrency management, so it changes nothing.
 pub const WQ_CPU_INTENSIVE: u32 = 1 << 5;
+/// Works run on the CPU that they are queued on, whatever [`Config::pin_bound`](crate::Config::pin_bound)
+/// says. Linux since 6.17, where it says no more than that `WQ_UNBOUND` is not meant.
+pub const WQ_PERCPU: u32 = flag::PERCPU;
 /// Works of this queue never overlap themselves, even if the image is attached with
 /// [`SelfReentrant`](crate::WorkReentrance::SelfReentrant). Not a flag of Linux since 3.7, where it is
 /// the rule for all.

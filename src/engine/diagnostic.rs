@@ -41,6 +41,8 @@ pub(crate) enum Diagnostic {
     MaxActive,
     /// A queue made by `alloc_workqueue` was still there at detach.
     QueueAtEnd,
+    /// Queueing for a CPU that is not active.
+    NoSuchCpu,
 }
 
 impl Diagnostic {
@@ -62,6 +64,7 @@ impl Diagnostic {
             Self::QueueAtEnd => "BH13",
             Self::EnableWorkUnderflow => "BH14",
             Self::MakeAtDispatch => "BH15",
+            Self::NoSuchCpu => "BH18",
         }
     }
 
@@ -119,6 +122,10 @@ impl Diagnostic {
             Self::MakeAtDispatch => {
                 "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
                  EvtDriverDeviceAdd or EvtDevicePrepareHardware"
+            }
+            Self::NoSuchCpu => {
+                "the CPU asked for is not active; the work runs on some other one. Ask for one below \
+                 KeQueryActiveProcessorCountEx, or for WORK_CPU_UNBOUND"
             }
             Self::QueueAtEnd => {
                 "the workqueue is not destroyed at detach; it is destroyed now. Call \

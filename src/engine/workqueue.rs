@@ -45,8 +45,9 @@ impl<B: Backend> Runtime<B> {
         let place = after_pointer.wrapping_add(after_pointer.align_offset(SUB_QUEUE_ALIGN));
         // SAFETY: there is room for a pointer before the aligned place.
         unsafe { place.cast::<*mut u8>().sub(1).write(memory.as_ptr()) };
+        let pins = self.pin_bound || flags & flag::PERCPU != 0;
         // SAFETY: the size asked for leaves `Queue::size` bytes from there.
-        unsafe { Queue::<B>::place(place, name, flags, subs, max_active) };
+        unsafe { Queue::<B>::place(place, name, flags, pins, subs, max_active) };
         // SAFETY: just written; freed only by `destroy_queue`.
         let queue = unsafe { &*place.cast::<Queue<B>>() };
         place.expose_provenance();
@@ -56,6 +57,12 @@ impl<B: Backend> Runtime<B> {
             return None;
         };
         queue.set_work_item(item);
+        if queue.start_rescuer(self).is_err() {
+            self.backend.work_item_delete(item);
+            // SAFETY: nobody knows the queue yet.
+            unsafe { B::free(memory.as_ptr()) };
+            return None;
+        }
         let raised = Raised::<B>::new();
         // SAFETY: the queue stays linked until `destroy_queue` unlinks it.
         self.queues
@@ -152,7 +159,7 @@ impl<B: Backend> Runtime<B> {
         loop {
             // ORDERING: the grace period orders it: whoever counts up before, is seen after.
             if queue.armed.load(Relaxed) > 0 {
-                self.expire_armed(Some(queue));
+                self.expire_armed(queue);
             }
             self.wait_until_idle(queue);
             self.synchronize();
@@ -169,6 +176,8 @@ impl<B: Backend> Runtime<B> {
             // SAFETY: `create_queue` has linked it, and a queue is destroyed once.
             unsafe { queues.cursor_mut_from_ptr(core::ptr::from_ref(queue)) }.remove();
         }
+        // S2: an idle queue is on no rescuer's list, and nobody looks after it any more.
+        queue.end_rescuer(self);
         // B2: waits for the callbacks of kicks that found nothing to do.
         self.backend.work_item_delete(queue.work_item());
         // Q4: a callback's last kick may still be in a list; and no raised section knows it after

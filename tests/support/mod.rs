@@ -76,12 +76,18 @@ pub fn machine(seed: u64) -> Sim {
 }
 
 impl Rig {
-    /// Loads a driver and attaches it.
+    /// Loads a driver and attaches it. With every other seed the works of bound queues are pinned.
     pub fn new(reentrance: WorkReentrance) -> Self {
+        let pin = world::seed().is_some_and(|seed| seed % 2 == 1);
+        Self::with(reentrance, &Config::new(reentrance).pin_bound(pin))
+    }
+
+    /// Loads a driver and attaches it with this configuration.
+    pub fn with(reentrance: WorkReentrance, config: &Config) -> Self {
         let driver = Driver::load();
         let host = Host::Driver(driver.handle().cast());
         // SAFETY: the driver stays loaded until `finish` has detached.
-        let attachment = unsafe { attach(host, &Config::new(reentrance)) };
+        let attachment = unsafe { attach(host, config) };
         let attachment = attachment.expect("a fresh machine has the resources");
         Self {
             driver,

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use bottomhalf::counters;
 use bottomhalf::linux::*;
-use kmdf_mock::world::{self, Gate};
+use kmdf_mock::world::{self, Gate, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{Rig, Work, Wq, wait_until};
-use super::{Calls, LINUX, convicts, each, give_way, holds, racing, rows, start};
+use super::support::{Rig, Work, Wq, sleep_jiffies, wait_until};
+use super::{Calls, LINUX, Scenario, convicts, each, give_way, holds, racing, roomy, rows, start};
 
 /// Works of which each waits for the next one, queued in this order by one CPU.
 fn chain(length: usize, wq: Wq, calls: Calls) -> Vec<Work> {
@@ -56,48 +56,66 @@ fn b25_a_work_waits_for_the_one_behind_it_on_system_wq() {
     );
 }
 
-/// B-40: works that block on one queue, as many as it lets run, do not keep a queue with WQ_MEM_RECLAIM from
-/// going on.
+/// B-40: works that block on one queue, many more than NT's pool has threads, do not keep a queue with
+/// WQ_MEM_RECLAIM from going on, with a delay and without.
 #[test]
 fn b40_a_blocked_queue_does_not_starve_one_for_memory_reclaim() {
     fn scenario(_: &Rig, calls: Calls) {
-        let (blocked, reclaim) = ((calls.alloc)(WQ_UNBOUND, 12), Wq::with(WQ_MEM_RECLAIM, 1));
+        let hungry = [0; 2].map(|_| Wq::with(WQ_UNBOUND, 20));
+        let reclaim = (calls.alloc)(WQ_MEM_RECLAIM, 1);
         let gate = Gate::new();
-        let sleepers: Vec<_> = (0..20).map(|_| Work::gated(&gate)).collect();
-        sleepers
-            .iter()
-            .for_each(|work| sim_assert!((calls.queue)(*work, blocked)));
-        world::settle();
+        let sleepers: Vec<_> = (0..40).map(|_| Work::gated(&gate)).collect();
+        for (index, work) in sleepers.iter().enumerate() {
+            sim_assert!((calls.queue)(*work, hungry[index % 2]));
+        }
+        sleep_jiffies(20);
         let works = [0; 3].map(|_| Work::counting());
-        each(works, |work| sim_assert!(work.queue(reclaim)));
-        reclaim.flush();
-        sim_assert_eq!(works.map(|work| work.seen().ended()), [1; 3]);
+        for delay in [0, 2] {
+            each(works, |work| {
+                sim_assert!(work.queue_delayed(reclaim, delay))
+            });
+            wait_until(|| works.iter().all(|work| !work.pending()));
+            reclaim.flush();
+        }
+        sim_assert_eq!(works.map(|work| work.seen().ended()), [2; 3]);
         gate.open();
-        blocked.destroy();
+        each(hungry, Wq::destroy);
         reclaim.destroy();
         sleepers.into_iter().chain(works).for_each(Work::free);
     }
-    holds(racing, 30, scenario);
+    fn crowded(seed: u64) -> Sim {
+        roomy(seed).workers(8).step_limit(400_000)
+    }
+    holds(crowded, 30, scenario);
+    let alloc: fn(u32, i32) -> Wq = |_, max_active| Wq::with(0, max_active);
+    convicts(crowded, scenario, Calls { alloc, ..LINUX }, "SIM_LIVELOCK");
 }
 
-/// B-44: eight works of one queue with `max_active` 8, each waiting for the next, come to an end.
+/// B-44: eight works of one queue with `max_active` 8, each waiting for the next, come to an end; and two do
+/// if NT's pool has one thread.
 #[test]
-fn b44_a_chain_of_eight_on_one_queue() {
-    fn scenario(_: &Rig, calls: Calls) {
+fn b44_a_chain_of_works_on_one_queue() {
+    fn ends(length: usize, calls: Calls) {
         let wq = (calls.alloc)(0, 8);
-        let works = chain(8, wq, calls);
+        let works = chain(length, wq, calls);
         wq.destroy();
         works.into_iter().for_each(|work| {
             sim_assert_eq!(work.seen().ended(), 1);
             work.free();
         });
     }
-    holds(racing, 40, scenario);
+    fn one_thread(seed: u64) -> Sim {
+        roomy(seed).workers(1)
+    }
+    let eight: Scenario = |_, calls| ends(8, calls);
+    let two: Scenario = |_, calls| ends(2, calls);
+    holds(roomy, 40, eight);
+    holds(one_thread, 40, two);
     // One worker, or some more than one, as the cure was.
     let one: fn(u32, i32) -> Wq = |flags, _| Wq::with(flags, 1);
     let some: fn(u32, i32) -> Wq = |flags, _| Wq::with(flags, 3);
     for alloc in [one, some] {
-        convicts(racing, scenario, Calls { alloc, ..LINUX }, "SIM_DEADLOCK");
+        convicts(roomy, eight, Calls { alloc, ..LINUX }, "SIM_DEADLOCK");
     }
 }
 

@@ -299,15 +299,6 @@ pub unsafe fn delayed_work_pending(dwork: *const delayed_work) -> bool {
     unsafe { work_pending(dwork.cast()) }
 }
 
-/// Jiffies now. Linux: `jiffies`.
-///
-/// IRQL: any. Stands still while the machine sleeps.
-#[must_use]
-pub fn jiffies() -> u64 {
-    use crate::engine::backend::Backend;
-    crate::engine::time::jiffies_at(crate::kmdf::Kmdf::now_100ns())
-}
-
 /// Disables `dwork` once more, and cancels it, armed or queued; does not wait.
 /// Linux: `disable_delayed_work`, since 6.10. Returns and IRQL as for
 /// [`disable_work`](crate::work::disable_work).

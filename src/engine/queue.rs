@@ -51,14 +51,28 @@ intrusive_adapter!(
 );
 /// What a queue is. The bits are those of Linux's `WQ_` flags.
 pub(crate) mod flag {
+    /// Works run as tasklets do.
+    pub(crate) const BH: u32 = 1 << 0;
     /// One FIFO for all CPUs.
     pub(crate) const UNBOUND: u32 = 1 << 1;
+    /// Stopped while the driver is frozen.
+    pub(crate) const FREEZABLE: u32 = 1 << 2;
     /// Gets on when NT's pool brings no worker.
     pub(crate) const MEM_RECLAIM: u32 = 1 << 3;
+    /// Works run before others.
+    pub(crate) const HIGHPRI: u32 = 1 << 4;
+    /// Works use the CPU for long.
+    pub(crate) const CPU_INTENSIVE: u32 = 1 << 5;
+    /// Visible in sysfs.
+    pub(crate) const SYSFS: u32 = 1 << 6;
+    /// Rather on a CPU that is awake than on the one that queues.
+    pub(crate) const POWER_EFFICIENT: u32 = 1 << 7;
     /// Works run on the CPU that they are queued on, whatever [`Config`](crate::Config) says.
     pub(crate) const PERCPU: u32 = 1 << 8;
     /// One work at a time, in the order of queueing. Linux's `__WQ_ORDERED`.
     pub(crate) const ORDERED: u32 = 1 << 17;
+    /// Made by one of the `create_` calls. Linux's `__WQ_LEGACY`.
+    pub(crate) const LEGACY: u32 = 1 << 18;
     /// Never two instances of one work, whatever the image's rule. Not a bit of Linux's.
     pub(crate) const NON_REENTRANT: u32 = 1 << 24;
 }

@@ -86,6 +86,8 @@ pub(crate) struct Runtime<B: Backend> {
     pub(crate) reentrant: bool,
     /// The works of every bound queue are pinned to their CPU.
     pub(crate) pin_bound: bool,
+    /// Tells this runtime from those that the image had before. Set before it is published.
+    pub(crate) generation: u64,
     cpus: NonNull<PerCpu<B>>,
     cpu_count: u32,
     pub(crate) running: Running<B>,
@@ -142,6 +144,7 @@ impl<B: Backend> Runtime<B> {
             backend,
             reentrant: rules.reentrant,
             pin_bound: rules.pin_bound,
+            generation: 0,
             cpus: array,
             cpu_count: cpus,
             running: Running::new(),

@@ -138,9 +138,10 @@ fn build(image: &Image, host: Host, rules: Rules) -> Result<(), Status> {
     // SAFETY: the per-CPU array lies behind the runtime, in the same allocation.
     unsafe {
         let array = place.add(1).cast();
-        place.write(Runtime::new(backend, rules, cpus, array));
+        let mut runtime = Runtime::new(backend, rules, cpus, array);
+        runtime.generation = image.generation.fetch_add(1, SeqCst) + 1;
+        place.write(runtime);
     }
-    image.generation.fetch_add(1, SeqCst);
     image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };

@@ -51,7 +51,7 @@ pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workque
 /// Makes a workqueue that runs its works one at a time, in the order in which they were queued, on
 /// whatever CPU. Linux: `alloc_ordered_workqueue`.
 ///
-/// Returns and IRQL as for [`alloc_workqueue`].
+/// IRQL: = PASSIVE. Returns and KMDF calls as for [`alloc_workqueue`].
 #[must_use]
 pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct {
     make(name, flags | flag::ORDERED, 1)

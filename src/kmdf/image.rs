@@ -104,6 +104,7 @@ pub(crate) unsafe fn enter_to_target(
     func: usize,
 ) -> Option<(&'static Runtime, &'static super::Queue, Raised)> {
     let (runtime, raised) = enter_to_queue(call, item, func)?;
+    // ORDERING: SeqCst pairs with the publication in attach, as in [`enter`].
     let queue = match target {
         Target::System => image().system_wq.load(SeqCst),
         Target::Kept(queue) => resolve(queue),

@@ -9,13 +9,13 @@ use super::source::{Item, Source, words};
 pub(crate) struct Row {
     pub(crate) id: String,
     pub(crate) line: usize,
-    /// What the column *function* or *call* has in backticks, without arguments.
+    /// What the column *function* or *call* has in backticks, spelled out.
     pub(crate) names: Vec<String>,
     /// The column *IRQL*, if the table has one.
     pub(crate) irql: String,
-    /// The column *rows*: rows of docs/facts/linux.md.
+    /// The last column: rows of docs/facts/linux.md.
     pub(crate) rows: Vec<String>,
-    /// The column *tests*: files.
+    /// The last column, in backticks: files of tests.
     pub(crate) tests: Vec<String>,
 }
 
@@ -82,28 +82,47 @@ pub(crate) fn rows(text: &str) -> (Vec<Row>, Vec<String>) {
             at.map(|at| cells[at].clone()).unwrap_or_default()
         };
         let names = cell(&["function", "call"]);
+        let held = cell(&["rows", "tests", "tests, rows"]);
         rows.push(Row {
             id: cells[0].clone(),
             line: index + 1,
-            names: quoted(&names).map(bare).collect(),
+            names: quoted(&names).flat_map(spelled).collect(),
             irql: cell(&["IRQL"]),
-            rows: cell(&["rows"])
-                .split_whitespace()
-                .map(str::to_owned)
+            rows: held
+                .split('`')
+                .step_by(2)
+                .flat_map(super::cases::ids)
                 .collect(),
-            tests: quoted(&cell(&["tests"])).map(str::to_owned).collect(),
+            tests: quoted(&held).map(str::to_owned).collect(),
         });
     }
     (rows, complaints)
 }
 
-/// A name without arguments: `attach(Host, &Config)` is `attach`.
-fn bare(name: &str) -> String {
-    name.split(['(', '!', '<'])
+/// The names in a pair of backticks: without arguments, so that `attach(Host, &Config)` is `attach`, and both
+/// that `time_after(64)` and `round_jiffies(_relative)` stand for.
+fn spelled(name: &str) -> Vec<String> {
+    let bare = name
+        .split(['(', '!', '<'])
         .next()
         .unwrap_or_default()
-        .trim()
-        .to_owned()
+        .trim();
+    let suffix = name
+        .strip_prefix(bare)
+        .and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
+    let is_suffix = |suffix: &&str| {
+        suffix.starts_with(|c: char| c == '_' || c.is_ascii_digit())
+            && suffix
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let longer = suffix
+        .filter(is_suffix)
+        .map(|suffix| format!("{bare}{suffix}"));
+    [Some(bare.to_owned()), longer]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// IDs that stand twice.

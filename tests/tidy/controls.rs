@@ -101,6 +101,13 @@ fn a_table_is_read_with_its_columns() {
         (rows[3].names[0].as_str(), rows[3].tests[0].as_str()),
         ("attach", "tests/attach.rs")
     );
+    let spelled = "| ID | function | tests, rows |\n|---|---|---|\n| WORK-1 | `a(64)`, `b(_x)`, `c(Host)`, `d()` | `src/a.rs`, D31 |\n";
+    let rows = contract::rows(spelled).0;
+    assert_eq!(rows[0].names, ["a", "a64", "b", "b_x", "c", "d"]);
+    assert_eq!(
+        (rows[0].tests[0].as_str(), rows[0].rows[0].as_str()),
+        ("src/a.rs", "D31")
+    );
     let broken = "| ID | function |\n|---|---|\n| WORK-1 |\n| Work-2 | `x` |\n";
     complain(
         &contract::rows(broken).1,

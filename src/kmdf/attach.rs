@@ -82,6 +82,7 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
         reentrant: config.reentrance == WorkReentrance::SelfReentrant,
         pin_bound: config.pin_bound,
     };
+    let high_resolution = config.high_resolution;
     if turn.add(0) > 0 {
         // ORDERING: SeqCst pairs with the publication in `build`; so does whoever had the turn before.
         // SAFETY: attached, and it is our turn, so nobody detaches.
@@ -96,7 +97,7 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
             return Err(Status::INVALID_DEVICE_REQUEST);
         }
     } else {
-        build(turn.0, host, rules)?;
+        build(turn.0, host, rules, high_resolution)?;
     }
     turn.add(1);
     Ok(())
@@ -123,13 +124,13 @@ pub(crate) fn detach() {
 }
 
 /// Makes the runtime and publishes it.
-fn build(image: &Image, host: Host, rules: Rules) -> Result<(), Status> {
+fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Result<(), Status> {
     // SAFETY: no condition. The maximum is constant after boot; CPUs may be added up to it (N-23).
     let cpus = unsafe { KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) }.max(1);
     let memory =
         NonNull::new(Kmdf::allocate(runtime_size(cpus))).ok_or(Status::INSUFFICIENT_RESOURCES)?;
     let place = memory.cast::<Runtime>();
-    let backend = match create_objects(host, cpus, place.as_ptr().cast()) {
+    let backend = match create_objects(host, cpus, high_resolution, place.as_ptr().cast()) {
         Ok(backend) => backend,
         Err(status) => {
             // SAFETY: nobody uses the memory.
@@ -137,6 +138,7 @@ fn build(image: &Image, host: Host, rules: Rules) -> Result<(), Status> {
             return Err(status);
         }
     };
+    image.set_precise(high_resolution);
     // SAFETY: the per-CPU array lies behind the runtime, in the same allocation.
     unsafe {
         let array = place.add(1).cast();
@@ -169,7 +171,12 @@ const fn runtime_size(cpus: u32) -> usize {
     size_of::<Runtime>() + Runtime::per_cpu_size(cpus)
 }
 
-fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Status> {
+fn create_objects(
+    host: Host,
+    cpus: u32,
+    high_resolution: bool,
+    owner: *const (),
+) -> Result<Kmdf, Status> {
     let (parent, owns_parent) = match host {
         Host::Driver(driver) => (create_control_device(driver.cast())?.cast(), true),
         Host::Device(device) => (device, false),
@@ -189,7 +196,7 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
         }
     };
     let made = objects::create_dpcs(&mut backend.dpcs, parent, owner)
-        .and_then(|()| objects::create_timers(&mut backend.timers, parent, owner));
+        .and_then(|()| objects::create_timers(&mut backend.timers, high_resolution, parent, owner));
     match made {
         Ok(()) => Ok(backend),
         Err(status) => {
@@ -272,6 +279,7 @@ fn tear_down(image: &Image) {
     }
     runtime.end_threads();
     delete_objects(&runtime.backend);
+    image.set_precise(false);
     // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
     // drop but the memory.
     unsafe { Kmdf::free(place.cast()) };

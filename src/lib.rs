@@ -4,7 +4,7 @@
 //!
 //! | module | layer | what |
 //! |---|---|---|
-//! | [`tasklet`], [`work`], [`delayed_work`], [`workqueue`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
+//! | [`tasklet`], [`work`], [`on_cpu`], [`delayed_work`], [`workqueue`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
 //! | `typed`: `Tasklet`, `Work`, `DelayedWork`, `Workqueue` | API | the typed face, feature `alloc` |
 //! | `engine` | policy | state words, queues, flush, cancel, timers |
 //! | `kmdf` | backend | WDFDPC, WDFWORKITEM, WDFTIMER; the only place that names `wdk_sys` |
@@ -31,6 +31,7 @@ mod engine;
 pub mod jiffies;
 mod kmdf;
 pub mod linux;
+pub mod on_cpu;
 mod sync;
 pub mod tasklet;
 #[cfg(feature = "alloc")]

@@ -2,6 +2,7 @@
 
 pub use crate::delayed_work::*;
 pub use crate::jiffies::*;
+pub use crate::on_cpu::*;
 pub use crate::tasklet::*;
 pub use crate::work::*;
 pub use crate::workqueue::*;

@@ -54,7 +54,7 @@ fn takes(queue: Wq, delay: u64) -> u64 {
     begun.load(std::sync::atomic::Ordering::SeqCst) - before
 }
 
-/// ATTACH-7, D01, T-31: with the option a delay ends after itself, and less than a jiffy and a millisecond later,
+/// ATTACH-9, D01, T-31: with the option a delay ends after itself, and less than a jiffy and a millisecond later,
 /// whatever the tick; on both timers.
 #[test]
 fn d01_a_delay_does_not_wait_for_the_tick() {
@@ -82,7 +82,7 @@ fn t29_without_the_option_a_delay_waits_for_the_tick() {
     });
 }
 
-/// ATTACH-7, N-27: the clock goes on where the ticks are: `jiffies` neither jumps when the image attaches nor ever
+/// ATTACH-9, N-27: the clock goes on where the ticks are: `jiffies` neither jumps when the image attaches nor ever
 /// runs backwards while it is attached.
 #[test]
 fn n27_jiffies_go_on() {

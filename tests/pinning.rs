@@ -5,9 +5,11 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+
 use bottomhalf::Config;
 use bottomhalf::linux::*;
-use kmdf_mock::world::{self, Gate, Sim};
+use kmdf_mock::world::{self, Driver, Gate, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 use support::{
     NonReentrant, Rig, SEEDS, SelfReentrant, Trace, Work, Wq, machine, rows, rows_with,
@@ -418,3 +420,152 @@ fn storms_keep_every_pinned_work_on_its_cpu() {
         free.free();
     });
 }
+
+/// Doubles its argument and tells on which CPU.
+unsafe extern "C" fn twice(arg: *mut core::ffi::c_void) -> i64 {
+    sim_assert_eq!(world::current_irql(), 0);
+    (arg.addr() * 2) as i64 * 100 + i64::from(world::current_cpu())
+}
+
+fn on_cpu(cpu: i32, arg: usize) -> [i64; 2] {
+    let arg = core::ptr::without_provenance_mut(arg);
+    // SAFETY: the function takes any argument.
+    unsafe {
+        [
+            work_on_cpu(cpu, twice, arg),
+            work_on_cpu_safe(cpu, twice, arg),
+        ]
+    }
+}
+
+/// W23: `work_on_cpu(2, f)` returns what f returned, and f ran on CPU 2; also from a work of the same queue. A
+/// CPU that is not active, or none, is -ENODEV, and nothing is said.
+#[test]
+fn w23_work_on_cpu_returns_what_the_function_returned() {
+    rows(|_| {
+        for cpu in 0..4 {
+            sim_assert_eq!(on_cpu(cpu, 21), [4200 + i64::from(cpu); 2]);
+        }
+        for cpu in [4, 1000, -1, WORK_CPU_UNBOUND] {
+            sim_assert_eq!(on_cpu(cpu, 21), [-19; 2]);
+        }
+        let nested = Work::new(|_, _| sim_assert_eq!(on_cpu(2, 5), [1002; 2]));
+        sim_assert!(nested.schedule());
+        nested.flush();
+        sim_assert_eq!(nested.runs(), 1);
+        nested.free();
+    });
+}
+
+/// W21, W23: many callers at once, each with a work on its own stack.
+#[test]
+fn w23_many_callers_at_once() {
+    rows(|_| {
+        let threads: Vec<_> = (0..5)
+            .map(|index| {
+                world::spawn("caller", None, move || {
+                    for cpu in 0..4 {
+                        let expected = index as i64 * 200 + i64::from(cpu);
+                        sim_assert_eq!(on_cpu(cpu, index), [expected; 2]);
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(world::Thread::join);
+    });
+}
+
+/// BH06: at DISPATCH_LEVEL neither call runs anything; BH03: nor without an attach.
+#[test]
+fn w23_work_on_cpu_where_it_cannot_wait_or_nothing_is_attached() {
+    rows(|rig| {
+        rig.expect(&["BH06", "BH03"]);
+        world::at_dispatch(|| {
+            sim_assert_eq!(on_cpu(2, 1), [-22; 2]);
+            // SAFETY: the function may be called anywhere; it is not.
+            sim_assert_eq!(unsafe { schedule_on_each_cpu(never) }, -22);
+        });
+        rig.detach();
+        sim_assert_eq!(on_cpu(2, 1), [-19; 2]);
+        // SAFETY: as above.
+        sim_assert_eq!(unsafe { schedule_on_each_cpu(never) }, -19);
+    });
+}
+
+unsafe extern "C" fn never(_work: *mut work_struct) {
+    panic!("it was called");
+}
+
+/// Bit per CPU on which [`count_cpu`] ran, and 16 bits of how often it ran, by world: a seed's.
+fn each(seed: u64) -> &'static AtomicU64 {
+    static RAN: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+    &RAN[seed as usize % 64]
+}
+
+unsafe extern "C" fn count_cpu(work: *mut work_struct) {
+    sim_assert_eq!(current_work(), work);
+    let cpu = 1 << (16 + world::current_cpu());
+    let ran = each(world::seed().unwrap());
+    ran.fetch_or(cpu, SeqCst);
+    ran.fetch_add(1, SeqCst);
+}
+
+/// H-36: `schedule_on_each_cpu` runs the function once on every active CPU, and on no other, and returns when the
+/// last has ended; its memory is given back.
+#[test]
+fn schedule_on_each_cpu_runs_once_on_every_active_cpu() {
+    for rule in [SelfReentrant, NonReentrant] {
+        rows_with_on(growing, rule, SEEDS, |_| {
+            let ran = each(world::seed().unwrap());
+            for cpus in [4, 5] {
+                ran.store(0, SeqCst);
+                let before = world::counters();
+                // SAFETY: the function may be called on any thread.
+                sim_assert_eq!(unsafe { schedule_on_each_cpu(count_cpu) }, 0);
+                sim_assert_eq!(ran.load(SeqCst), ((1 << cpus) - 1) << 16 | cpus);
+                let after = world::counters();
+                sim_assert_eq!(
+                    after.pool_allocations - before.pool_allocations,
+                    after.pool_frees - before.pool_frees
+                );
+                if cpus == 4 {
+                    world::add_cpu();
+                }
+            }
+        });
+    }
+}
+
+/// V-1: `schedule_on_each_cpu` without memory is -ENOMEM, and runs nothing.
+#[test]
+fn schedule_on_each_cpu_without_memory() {
+    let mut refused = 0;
+    for nth in 1..60 {
+        let run = machine(nth).fail_allocation(nth).run(move || {
+            let driver = Driver::load();
+            let host = bottomhalf::Host::Driver(driver.handle().cast());
+            // SAFETY: the driver stays until it is unloaded below, after the detach.
+            let attached = unsafe { bottomhalf::attach(host, &Config::new(NonReentrant)) };
+            let mut result = 0;
+            if let Ok(attachment) = attached {
+                // SAFETY: it is not called.
+                result = unsafe { schedule_on_each_cpu(counts_nothing) };
+                attachment.detach();
+            }
+            driver.unload();
+            sim_assert!(result == 0 || result == -12, "{result}");
+            REFUSED.fetch_add(u32::from(result == -12), SeqCst);
+        });
+        // The first ones fail before there is a driver.
+        match run {
+            Err(failure) if failure.to_string().contains("SIM_DRIVER_REFUSED") => {}
+            run => run.unwrap(),
+        }
+        refused += REFUSED.swap(0, SeqCst);
+    }
+    assert_eq!(refused, 1, "one of the failures hits the call and no other");
+}
+
+static REFUSED: AtomicU32 = AtomicU32::new(0);
+
+unsafe extern "C" fn counts_nothing(_work: *mut work_struct) {}

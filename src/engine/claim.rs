@@ -10,8 +10,9 @@ use intrusive_collections::{LinkedListLink, UnsafeRef, intrusive_adapter};
 use super::backend::Backend;
 use super::item::work_struct;
 use super::locked::Raised;
-use super::queue::{Queue, QueueState, SubQueue};
+use super::queue::{Queue, QueueState};
 use super::rescue::Rescue;
+use super::sub_queue::SubQueue;
 use super::wait::Deferred;
 use super::word::State;
 use crate::sync::Ordering;
@@ -103,7 +104,7 @@ impl<B: Backend> Queue<B> {
     ) -> Option<Claim<B>> {
         let cpu = pinned.unwrap_or_else(B::cpu);
         let mut state = self.state.lock(raised);
-        if state.startable == 0 {
+        if !state.may_start() {
             return None;
         }
         let subs = self.sub_queues();
@@ -125,6 +126,7 @@ impl<B: Backend> Queue<B> {
             inner.works.pop_front()
         });
         let work = UnsafeRef::into_raw(first?);
+        state.active += 1;
         // SAFETY: W1: a linked work is kept in place by its driver, and we own it from here.
         let word = unsafe { &(*work).data };
         // ORDERING: AcqRel: as in `unlink`.
@@ -156,6 +158,11 @@ impl<B: Backend> Queue<B> {
         // SAFETY: Q4: the claim counts in `total` until now, so the queue is alive.
         let sub = unsafe { &*claim.sub };
         sub.update(&mut state, |inner| inner.active -= 1);
+        state.active -= 1;
+        if state.active == 0 {
+            let freezers = state.freezers.take();
+            deferred.woken.back_mut().splice_after(freezers);
+        }
         self.leave_colour(&mut state, claim.colour, deferred);
         if let Some(worker) = looks {
             state.looks(&worker, true);

@@ -43,6 +43,10 @@ pub(crate) enum Diagnostic {
     QueueAtEnd,
     /// Queueing for a CPU that is not active.
     NoSuchCpu,
+    /// `workqueue_set_max_active` of an ordered queue.
+    MaxActiveOfOrdered,
+    /// `Attachment::thaw` without `Attachment::freeze`.
+    ThawUnderflow,
 }
 
 impl Diagnostic {
@@ -65,6 +69,8 @@ impl Diagnostic {
             Self::EnableWorkUnderflow => "BH14",
             Self::MakeAtDispatch => "BH15",
             Self::NoSuchCpu => "BH18",
+            Self::MaxActiveOfOrdered => "BH19",
+            Self::ThawUnderflow => "BH30",
         }
     }
 
@@ -122,6 +128,14 @@ impl Diagnostic {
             Self::MakeAtDispatch => {
                 "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
                  EvtDriverDeviceAdd or EvtDevicePrepareHardware"
+            }
+            Self::MaxActiveOfOrdered => {
+                "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \
+                 works may overlap"
+            }
+            Self::ThawUnderflow => {
+                "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \
+                 a freeze of the same attach"
             }
             Self::NoSuchCpu => {
                 "the CPU asked for is not active; the work runs on some other one. Ask for one below \

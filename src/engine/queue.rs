@@ -9,12 +9,13 @@
 //! # Invariants
 //!
 //! - **Q1** When the queue's lock is released and a sub-queue has a work that `max_active` allows
-//!   to start, then the queue is kicked, or a worker is *looking*: inside, between two works, and
+//!   to start, and the queue is not frozen, then the queue is kicked, or a worker is *looking*: inside, between two works, and
 //!   about to claim. (A kick that NT's pool does not answer is [`super::rescue`]'s.) A claim that leaves a startable work behind kicks in turn. So each kick stands
 //!   for one claim, and a burst of works costs at most `max_active` kicks as long as none of them
 //!   ends.
 //! - **Q2** `active` of a sub-queue counts the works that were claimed from it and are not
-//!   complete, held ones included; it never exceeds `max_active`.
+//!   complete, held ones included; it grows only while it is below `max_active`. `active` of the
+//!   queue is their sum; it does not grow while the queue is frozen.
 //! - **Q3** `total` and the colours count the works that are linked or active: `total == 0` means
 //!   that the queue is empty.
 //! - **Q4** A queue is freed only after it is empty, no worker is inside, and a grace period has
@@ -29,6 +30,7 @@ use super::flush::Colours;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
 use super::rescue::{Rescue, Rescuer};
+use super::sub_queue::SubQueue;
 use super::timers::Timers;
 use super::wait::{Deferred, Waiters};
 use super::word::{SUB_QUEUE_ALIGN, State};
@@ -128,6 +130,12 @@ pub(crate) struct QueueState<B: Backend> {
     pub(super) rescue: Rescue,
     /// Works linked or active (Q3).
     pub(crate) total: u32,
+    /// Works that were claimed and are not complete (Q2).
+    pub(super) active: u32,
+    /// Nothing is claimed, see [`super::freeze`].
+    pub(super) frozen: bool,
+    /// Callers that wait until nothing is active any more.
+    pub(super) freezers: Waiters<B>,
     /// Above zero only works of this queue may queue to it.
     pub(crate) draining: u32,
     /// Where the next claim begins to look.
@@ -140,68 +148,6 @@ pub(crate) struct QueueState<B: Backend> {
     pub(super) workers: LinkedList<WorkerAdapter>,
     /// Callers that wait until the queue is empty and no worker is inside.
     pub(crate) idle_waiters: Waiters<B>,
-}
-
-/// One FIFO of a queue.
-#[repr(C, align(256))]
-pub(crate) struct SubQueue<B: Backend> {
-    queue: *const Queue<B>,
-    /// Its place among the queue's, which is its CPU if the queue has one for each.
-    index: u32,
-    state: UnsafeCell<SubState>,
-}
-
-/// What the queue's lock guards of a sub-queue.
-pub(crate) struct SubState {
-    pub(super) works: LinkedList<WorkAdapter>,
-    pub(super) active: u32,
-    max_active: u32,
-}
-
-impl<B: Backend> SubQueue<B> {
-    /// The queue that this is a part of.
-    pub(crate) fn queue(&self) -> &Queue<B> {
-        // SAFETY: Q4: a sub-queue is part of its queue's allocation and as alive.
-        unsafe { &*self.queue }
-    }
-
-    /// The CPU whose works it takes.
-    pub(crate) fn cpu(&self) -> u32 {
-        self.index
-    }
-
-    /// Changes the state, for whoever holds the queue's lock, and keeps `startable` right.
-    pub(super) fn update<R>(
-        &self,
-        lock: &mut QueueState<B>,
-        f: impl FnOnce(&mut SubState) -> R,
-    ) -> R {
-        self.state.with_mut(|state| {
-            // SAFETY: the unique borrow of the queue's state proves that the lock is held, and no
-            // other reference to the sub-queue's state outlives its own `update`.
-            let state = unsafe { &mut *state };
-            let before = state.startable();
-            let result = f(state);
-            match (before, state.startable()) {
-                (false, true) => lock.startable += 1,
-                (true, false) => lock.startable -= 1,
-                (false, false) | (true, true) => {}
-            }
-            result
-        })
-    }
-
-    /// Whether a work may start, for whoever holds the queue's lock.
-    pub(super) fn startable(&self, _lock: &QueueState<B>) -> bool {
-        // SAFETY: as in `update`; this reference ends here.
-        self.state.with_mut(|state| unsafe { (*state).startable() })
-    }
-}
-
-impl SubState {
-    fn startable(&self) -> bool {
-        self.active < self.max_active && !self.works.is_empty()
-    }
 }
 
 impl<B: Backend> Queue<B> {
@@ -245,6 +191,9 @@ impl<B: Backend> Queue<B> {
                 kicked: false,
                 rescue: Rescue::NotSeen,
                 total: 0,
+                active: 0,
+                frozen: false,
+                freezers: Waiters::default(),
                 draining: 0,
                 next_sub: 0,
                 startable: 0,
@@ -258,16 +207,7 @@ impl<B: Backend> Queue<B> {
         // SAFETY: the caller gives writable and aligned bytes for the queue.
         unsafe { this.write(queue) };
         for index in 0..subs {
-            let state = SubState {
-                works: LinkedList::new(WorkAdapter::NEW),
-                active: 0,
-                max_active,
-            };
-            let sub = SubQueue {
-                queue: this,
-                index,
-                state: UnsafeCell::new(state),
-            };
+            let sub = SubQueue::new(this, index, max_active);
             // SAFETY: and for `subs` sub-queues behind it; 256 divides the queue's size.
             unsafe {
                 this.add(1)
@@ -350,7 +290,7 @@ impl<B: Backend> Queue<B> {
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
-        if state.looking > 0 || state.startable == 0 {
+        if state.looking > 0 || !state.may_start() {
             return;
         }
         if !state.kicked {
@@ -471,6 +411,11 @@ impl<B: Backend> Queue<B> {
 }
 
 impl<B: Backend> QueueState<B> {
+    /// Whether there is a work that a worker would be given.
+    pub(super) fn may_start(&self) -> bool {
+        self.startable > 0 && !self.frozen
+    }
+
     /// Empty, and no worker inside or called to be.
     pub(crate) fn is_idle(&self) -> bool {
         self.total == 0 && self.workers.is_empty() && self.rescue != Rescue::Called

@@ -210,7 +210,7 @@ impl<B: Backend> QueueState<B> {
     /// A look at the queue: whether the next look is due (S1), and whether its rescuer is to be
     /// called, which the caller owes then.
     fn look(&mut self) -> (bool, bool) {
-        if !self.kicked || self.startable == 0 {
+        if !self.kicked || !self.may_start() {
             return (false, false);
         }
         match self.rescue {

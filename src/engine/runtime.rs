@@ -20,14 +20,15 @@ use intrusive_collections::LinkedList;
 use super::backend::{Backend, Status};
 use super::drain::CpuLists;
 use super::locked::{Locked, Raised};
-use super::queue::{QueueAdapter, SubQueue};
+use super::queue::QueueAdapter;
 use super::rescue::Rescuer;
 use super::running::Running;
+use super::sub_queue::SubQueue;
 use super::tasklet::TaskletWaits;
 use super::timers::Timers;
 use super::wait::{Deferred, Waiter, Waiters};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Counts since attach. `accepted = run + cancelled + pending`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +100,8 @@ pub(crate) struct Runtime<B: Backend> {
     /// The rescuer of all queues that have none of their own.
     pub(super) rescuer: Rescuer<B>,
     pub(crate) queues: Locked<LinkedList<QueueAdapter<B>>>,
+    /// How often the runtime is frozen; changes under the lock of `queues`.
+    pub(crate) freezes: AtomicU32,
     closing: AtomicBool,
     visitors: Locked<Visitors<B>>,
     pub(crate) work_item_callbacks: AtomicU64,
@@ -153,6 +156,7 @@ impl<B: Backend> Runtime<B> {
             look_is_due: AtomicBool::new(false),
             rescuer: Rescuer::new(),
             queues: Locked::new(LinkedList::new(QueueAdapter::NEW)),
+            freezes: AtomicU32::new(0),
             closing: AtomicBool::new(false),
             visitors: Locked::new(Visitors {
                 count: 0,

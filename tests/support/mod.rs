@@ -30,7 +30,7 @@ pub const SEEDS: u64 = 50;
 /// A machine with a driver attached.
 pub struct Rig {
     driver: Driver,
-    attachment: Mutex<Option<Attachment>>,
+    attachment: Mutex<Option<Arc<Attachment>>>,
     /// What the driver chose.
     pub reentrance: WorkReentrance,
     /// Diagnostic codes that the scenario expects.
@@ -91,7 +91,7 @@ impl Rig {
         let attachment = attachment.expect("a fresh machine has the resources");
         Self {
             driver,
-            attachment: Mutex::new(Some(attachment)),
+            attachment: Mutex::new(Some(Arc::new(attachment))),
             reentrance,
             expected: Mutex::new(Vec::new()),
             allowed: Mutex::default(),
@@ -106,6 +106,12 @@ impl Rig {
     /// The diagnostics with these codes may come.
     pub fn allow(&self, codes: &[&'static str]) {
         self.allowed.lock().unwrap().extend(codes);
+    }
+
+    /// The attach, for calls that are made on it. Not to be kept beyond the detach.
+    pub fn attachment(&self) -> Arc<Attachment> {
+        let attachment = self.attachment.lock().unwrap().clone();
+        attachment.expect("the rig is attached")
     }
 
     /// Detaches, and returns when that is over.

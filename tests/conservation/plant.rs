@@ -14,12 +14,20 @@ use kmdf_mock::world::{self, Interrupt, choose};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use crate::ledger::{self, Call, Home, Limits};
+use crate::shapes::{Items, Shape};
 use crate::support::{NonReentrant, Rig, SelfReentrant, TICK_100NS, Tasklet, Work, Wq, wait_until};
+use crate::table::Actor;
 use crate::tasklets;
-use traffic::Weather;
+use crate::witness::{Hits, Witness};
 
 /// What a schedule reached, and how often.
 pub(crate) type Reached = BTreeMap<&'static str, u64>;
+
+/// What a schedule was seen to do.
+pub(crate) struct Outcome {
+    pub(crate) reached: Reached,
+    pub(crate) hits: Hits,
+}
 
 /// One thing that is wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,8 @@ pub(crate) enum Fault {
     Overlap,
     /// `tasklet_kill` is told, and not called.
     NoKill,
+    /// `disable_work` and `enable_work` are told, and not called.
+    NoDisableWork,
     /// `tasklet_disable` is told, and neither it nor the enable is called.
     NoDisable,
     /// A schedule is told, and now and then not called.
@@ -82,7 +92,8 @@ struct Plant {
     books: Mutex<Books>,
     fault: Option<Fault>,
     cpus: u32,
-    weather: Weather,
+    shape: &'static Shape,
+    witness: Arc<Witness>,
     /// Real and told queues, by index.
     lines: Vec<Wq>,
     jobs: OnceLock<Vec<Job>>,
@@ -106,14 +117,16 @@ fn give_way() {
 }
 
 /// Runs one schedule; what it reached.
-pub(crate) fn scenario(reentrance: WorkReentrance, cpus: u32, fault: Option<Fault>) -> Reached {
+pub(crate) fn scenario(reentrance: WorkReentrance, cpus: u32, fault: Option<Fault>) -> Outcome {
     let told = reentrance;
     let reentrance = match (fault, told) {
         (Some(Fault::Overlap), _) | (_, SelfReentrant) => SelfReentrant,
         (_, NonReentrant) => NonReentrant,
     };
     let rig = Rig::new(reentrance);
-    let plant = Plant::build(told, cpus, fault);
+    // A drain refuses others, and a queue is destroyed with works armed.
+    rig.allow(&["BH02", "BH10"]);
+    let plant = Plant::build(told, reentrance, cpus, fault);
     let threads: Vec<_> = (0..3 + choose(2))
         .map(|index| {
             let worker = Arc::clone(&plant);
@@ -126,12 +139,18 @@ pub(crate) fn scenario(reentrance: WorkReentrance, cpus: u32, fault: Option<Faul
     }
     plant.wind_up(&rig);
     let reached = plant.lock().works.reached.clone();
+    let hits = plant.witness.hits();
     rig.finish();
-    reached
+    Outcome { reached, hits }
 }
 
 impl Plant {
-    fn build(told: WorkReentrance, cpus: u32, fault: Option<Fault>) -> Arc<Self> {
+    fn build(
+        told: WorkReentrance,
+        real: WorkReentrance,
+        cpus: u32,
+        fault: Option<Fault>,
+    ) -> Arc<Self> {
         let max_active = 1 + choose(2);
         let more = if fault == Some(Fault::MoreActive) {
             2
@@ -169,7 +188,8 @@ impl Plant {
             }),
             fault,
             cpus,
-            weather: Weather::choose(),
+            shape: Shape::choose(),
+            witness: Witness::new(real),
             lines,
             jobs: OnceLock::new(),
             tasklets: OnceLock::new(),
@@ -197,23 +217,27 @@ impl Plant {
         };
         let [main, delayed] = [kind(choose(7)), kind(4 + choose(3))];
         let fair = [main, main, delayed, kind(choose(7)), kind(choose(7))];
-        let (kinds, count) = match self.weather {
-            Weather::Fair => (fair, 1 + choose(5)),
-            Weather::WorkStorm(_) => ([delayed; 5], 1 + choose(4) / 3),
-            Weather::TaskletStorm => ([delayed; 5], 1),
+        let plain = kind(choose(4));
+        let (kinds, count) = match self.shape.items {
+            Items::Any(most) => (fair, 1 + choose(most)),
+            Items::Delayed => ([delayed; 5], 1 + choose(4) / 3),
+            Items::Neighbours => ([plain; 5], 2 + choose(2)),
         };
         let jobs = kinds.into_iter().take(count as usize);
         let jobs = jobs.map(|(home, plain)| {
             let account = self.lock().works.add_work(home, plain);
             let plant = Arc::clone(self);
             let work = Work::new(move |_, _| plant.run_job(account));
+            self.witness.watch_work(work);
             Job { work, home, plain }
         });
         let _ = self.jobs.set(jobs.collect());
         let tasklets = (0..1 + choose(2)).map(|_| {
             let account = self.lock().tasklets.add();
             let plant = Arc::clone(self);
-            Tasklet::new(move |_, _| plant.run_tasklet(account))
+            let tasklet = Tasklet::new(move |_, _| plant.run_tasklet(account));
+            self.witness.watch_tasklet(tasklet);
+            tasklet
         });
         let _ = self.tasklets.set(tasklets.collect());
         let plant = Arc::clone(self);
@@ -239,7 +263,7 @@ impl Plant {
     /// Gives way for a while at PASSIVE_LEVEL.
     fn linger(&self) {
         match choose(8) {
-            _ if self.weather != Weather::Fair => (0..choose(3)).for_each(|_| preempt()),
+            _ if !self.shape.leisurely => (0..choose(3)).for_each(|_| preempt()),
             0 => world::sleep_100ns(u64::from(1 + choose(2 * TICK_100NS))),
             1 => world::sleep_100ns(u64::from(1 + choose(400))),
             2 | 3 => {}
@@ -289,6 +313,8 @@ impl Plant {
     }
 
     fn run_job(self: &Arc<Self>, account: usize) {
+        // The jobs are the first works of either bookkeeping, in the same order.
+        self.witness.work_enters(account);
         let run = self.enter(account);
         self.linger();
         match choose(8) {
@@ -301,6 +327,7 @@ impl Plant {
             self.linger();
         }
         self.leave(account, run);
+        self.witness.work_leaves(account);
     }
 
     /// The function queues its own work.
@@ -325,6 +352,7 @@ impl Plant {
     }
 
     fn run_tasklet(&self, account: usize) {
+        self.must(self.witness.tasklet_enters(account));
         let entered = self.lock().tasklets.run_begins(account);
         self.must(entered);
         give_way();
@@ -369,7 +397,7 @@ impl Plant {
             if self.lock().works.ended(last) == 0 {
                 self.reach("detached with works pending");
             }
-            rig.detach();
+            self.witness.acting(Actor::End, || rig.detach());
         } else {
             self.wait_a_while(|books| books.works.close().is_ok());
             world::settle();
@@ -377,10 +405,12 @@ impl Plant {
         self.compare(early);
         for job in self.jobs() {
             sim_assert_eq!(job.work.pending(), false);
+            Witness::unwatch(job.work);
             job.work.free();
         }
         for tasklet in self.tasklets() {
             sim_assert_eq!(tasklet.state(), 0);
+            Witness::unwatch_tasklet(*tasklet);
             tasklet.free();
         }
     }
@@ -402,10 +432,11 @@ impl Plant {
             if let Some(job) = pending {
                 self.reach("a destroyed queue had works pending");
                 if self.is(Fault::LostAtDestroy) {
-                    job.work.cancel_delayed();
+                    let cancel = || job.work.cancel_delayed();
+                    self.witness.acting(Actor::Cancel, cancel);
                 }
             }
-            line.destroy();
+            self.witness.acting(Actor::End, || line.destroy());
             let at_rest = self.lock().works.destroy_ends(queue);
             self.must(at_rest);
         }
@@ -414,20 +445,22 @@ impl Plant {
     /// All accounts are settled, and the crate's own counters say the same.
     fn compare(&self, detached: bool) {
         let works = self.lock().works.close();
-        let (least, most, run, cancelled) = self.must(works);
+        let sums = self.must(works);
         let tasklets = self.lock().tasklets.close();
         let tasklets = self.must(tasklets);
         if detached {
             return;
         }
         let counts = counters();
-        sim_assert_eq!(counts.run, run + tasklets, "counters: run");
-        sim_assert_eq!(counts.cancelled, cancelled, "counters: cancelled");
+        let within = |what: &str, value: u64, (least, most): (u64, u64)| {
+            sim_assert!(
+                (least..=most).contains(&value),
+                "counters: {what} {value}, and {least} to {most}"
+            );
+        };
+        sim_assert_eq!(counts.run, sums.run + tasklets, "counters: run");
+        within("cancelled", counts.cancelled, sums.cancelled);
         sim_assert_eq!(counts.pending, 0, "counters: pending");
-        let accepted = counts.accepted - tasklets;
-        sim_assert!(
-            (least..=most).contains(&accepted),
-            "counters: accepted {accepted}, and {least} to {most}"
-        );
+        within("accepted", counts.accepted - tasklets, sums.accepted);
     }
 }

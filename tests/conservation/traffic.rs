@@ -106,10 +106,12 @@ impl Plant {
         let whole = if delay > 1000 { 0 } else { delay };
         let short = if self.is(Fault::ShortDelay) { 2 } else { 0 };
         let time = (whole + short) * u64::from(TICK_100NS);
-        let told = match call {
-            Call::QueueDelayed(_) => Call::QueueDelayed(time),
-            Call::Modify(_) => Call::Modify(time),
-            other => other,
+        let told = if matches!(call, Call::QueueDelayed(_)) {
+            Call::QueueDelayed(time)
+        } else if matches!(call, Call::Modify(_)) {
+            Call::Modify(time)
+        } else {
+            call
         };
         let now = world::now_100ns();
         let ticket = self.lock().works.begin(account, told, own, now);

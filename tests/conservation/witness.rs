@@ -94,21 +94,10 @@ impl Witness {
     /// Makes a call as `actor`.
     pub(crate) fn acting<R>(&self, actor: Actor, call: impl FnOnce() -> R) -> R {
         let place = world::place();
-        let calls = |change: &dyn Fn(&mut Vec<(Actor, bool)>)| {
-            change(
-                self.seen
-                    .lock()
-                    .unwrap()
-                    .calls
-                    .entry(place.thread)
-                    .or_default(),
-            );
-        };
-        calls(&|calls| calls.push((actor, place.in_dpc)));
+        let enter = |seen: &mut Seen| seen.calls_of(place.thread).push((actor, place.in_dpc));
+        enter(&mut self.seen.lock().unwrap());
         let answer = call();
-        calls(&|calls| {
-            calls.pop();
-        });
+        self.seen.lock().unwrap().calls_of(place.thread).pop();
         answer
     }
 
@@ -273,6 +262,10 @@ fn link_step(write: &Write) -> Option<Step> {
 }
 
 impl Seen {
+    fn calls_of(&mut self, thread: usize) -> &mut Vec<(Actor, bool)> {
+        self.calls.entry(thread).or_default()
+    }
+
     /// Who wrote: the innermost call of the thread, unless a DPC has interrupted it since.
     fn writer(&self, write: &Write) -> (Actor, Context) {
         let place = write.place;

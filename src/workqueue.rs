@@ -4,11 +4,12 @@ use core::ffi::CStr;
 
 use crate::engine::backend::{Backend, Irql};
 use crate::engine::diagnostic::{Diagnostic, report};
+use crate::engine::queue::flag;
 use crate::kmdf::{Kmdf, Queue, image, resolve, system_name, visit};
 use crate::sync::Ordering::SeqCst;
 
 /// Not bound to the CPU that queues: works of one queue share one FIFO and start on any CPU.
-pub const WQ_UNBOUND: u32 = 1 << 1;
+pub const WQ_UNBOUND: u32 = flag::UNBOUND;
 /// Frozen by suspend.
 pub const WQ_FREEZABLE: u32 = 1 << 2;
 /// Guaranteed to make progress when memory is short.
@@ -17,6 +18,10 @@ pub const WQ_MEM_RECLAIM: u32 = 1 << 3;
 pub const WQ_HIGHPRI: u32 = 1 << 4;
 /// Works may use the CPU for long. KMDF has no concurrency management, so it changes nothing.
 pub const WQ_CPU_INTENSIVE: u32 = 1 << 5;
+/// Works of this queue never overlap themselves, even if the image is attached with
+/// [`SelfReentrant`](crate::WorkReentrance::SelfReentrant). Not a flag of Linux since 3.7, where it is
+/// the rule for all.
+pub const WQ_NON_REENTRANT: u32 = flag::NON_REENTRANT;
 
 /// A workqueue. Opaque; made by [`alloc_workqueue`].
 #[repr(C)]
@@ -37,8 +42,7 @@ pub struct workqueue_struct {
 /// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`; the only call after attach that allocates.
 #[must_use]
 pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workqueue_struct {
-    let bound = flags & WQ_UNBOUND == 0;
-    make(name, bound, max_active)
+    make(name, flags, max_active)
 }
 
 /// Makes a workqueue that runs its works one at a time, in the order in which they were queued, on
@@ -47,11 +51,10 @@ pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workque
 /// Returns and IRQL as for [`alloc_workqueue`].
 #[must_use]
 pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct {
-    let _ = flags;
-    make(name, false, 1)
+    make(name, flags | flag::ORDERED, 1)
 }
 
-fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
+fn make(name: &CStr, flags: u32, max_active: i32) -> *mut workqueue_struct {
     if Kmdf::irql() > Irql::APC {
         report::<Kmdf>(Diagnostic::MakeAtDispatch, "alloc_workqueue", 0, 0);
         return core::ptr::null_mut();
@@ -60,7 +63,7 @@ fn make(name: &CStr, bound: bool, max_active: i32) -> *mut workqueue_struct {
         report::<Kmdf>(Diagnostic::NotAttached, "alloc_workqueue", 0, 0);
         return core::ptr::null_mut();
     };
-    let queue = runtime.create_queue(name.to_bytes(), bound, max_active);
+    let queue = runtime.create_queue(name.to_bytes(), flags, max_active);
     queue.map_or(core::ptr::null_mut(), |queue| {
         core::ptr::from_ref(queue).cast_mut().cast()
     })

@@ -15,12 +15,14 @@
 //! | [`locked`] | L1-L4 | raise, then lock |
 //! | [`wait`] | A1 A2 | waiters, and calls put off until the locks are released |
 //! | [`tasklet`], [`drain`] | T1-T4, P1 P2 | tasklets; the DPC of a CPU |
-//! | [`queue`], [`flush`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
+//! | [`queue`], [`claim`], [`flush`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
 //! | [`running`], [`worker`] | R1-R3 | who runs, who waits for it; the life of one run |
-//! | [`work`], [`delayed`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
+//! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
+//! | [`work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
 //! | [`runtime`] | G1-G4 | what an attached image has, grace periods, the end |
 
 pub(crate) mod backend;
+pub(crate) mod claim;
 pub(crate) mod delayed;
 pub(crate) mod diagnostic;
 pub(crate) mod drain;
@@ -28,10 +30,12 @@ pub(crate) mod flush;
 pub(crate) mod item;
 pub(crate) mod locked;
 pub(crate) mod queue;
+pub(crate) mod rescue;
 pub(crate) mod running;
 pub(crate) mod runtime;
 pub(crate) mod tasklet;
 pub(crate) mod time;
+pub(crate) mod timers;
 pub(crate) mod wait;
 pub(crate) mod word;
 pub(crate) mod work;

@@ -22,9 +22,9 @@ use core::pin::Pin;
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
 use super::backend::Backend;
+use super::claim::Claim;
 use super::item::work_struct;
 use super::locked::Locked;
-use super::queue::Claim;
 use super::wait::{Waiter, Waiters, take_ready};
 use super::word::State;
 use crate::sync::Ordering;

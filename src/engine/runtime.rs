@@ -17,13 +17,14 @@ use core::ptr::NonNull;
 
 use intrusive_collections::LinkedList;
 
-use super::backend::Backend;
-use super::delayed::Timers;
+use super::backend::{Backend, Status};
 use super::drain::CpuLists;
 use super::locked::{Locked, Raised};
 use super::queue::{QueueAdapter, SubQueue};
+use super::rescue::Rescuer;
 use super::running::Running;
 use super::tasklet::TaskletWaits;
+use super::timers::Timers;
 use super::wait::{Deferred, Waiter, Waiters};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize};
@@ -43,8 +44,10 @@ pub struct Counters {
     pub dpc_callbacks: u64,
     /// Callbacks of the WDFWORKITEMs.
     pub work_item_callbacks: u64,
-    /// Callbacks of the WDFTIMER.
+    /// Callbacks of the WDFTIMERs.
     pub timer_callbacks: u64,
+    /// Times that a rescuer served a queue whose worker did not come.
+    pub rescues: u64,
 }
 
 /// What a CPU has of its own. On cache lines of its own.
@@ -76,12 +79,18 @@ pub(crate) struct Runtime<B: Backend> {
     cpu_count: u32,
     pub(crate) running: Running<B>,
     pub(crate) tasklet_waits: TaskletWaits<B>,
-    pub(crate) timers: Locked<Timers>,
+    /// One for each [`TimerLevel`](super::backend::TimerLevel).
+    pub(super) timers: [Locked<Timers>; 2],
+    /// A look after the queues is due, see [`super::rescue`].
+    pub(super) look_is_due: AtomicBool,
+    /// The rescuer of all queues that have none of their own.
+    pub(super) rescuer: Rescuer<B>,
     pub(crate) queues: Locked<LinkedList<QueueAdapter<B>>>,
     closing: AtomicBool,
     visitors: Locked<Visitors<B>>,
     pub(crate) work_item_callbacks: AtomicU64,
     pub(crate) timer_callbacks: AtomicU64,
+    pub(super) rescues: AtomicU64,
 }
 
 // SAFETY: the per-CPU array is `PerCpu`s that all CPUs share by atomics and locks; the rest is
@@ -125,7 +134,9 @@ impl<B: Backend> Runtime<B> {
             cpu_count: cpus,
             running: Running::new(),
             tasklet_waits: TaskletWaits::new(),
-            timers: Locked::new(Timers::new()),
+            timers: [Locked::new(Timers::new()), Locked::new(Timers::new())],
+            look_is_due: AtomicBool::new(false),
+            rescuer: Rescuer::new(),
             queues: Locked::new(LinkedList::new(QueueAdapter::NEW)),
             closing: AtomicBool::new(false),
             visitors: Locked::new(Visitors {
@@ -134,6 +145,7 @@ impl<B: Backend> Runtime<B> {
             }),
             work_item_callbacks: AtomicU64::new(0),
             timer_callbacks: AtomicU64::new(0),
+            rescues: AtomicU64::new(0),
         }
     }
 
@@ -194,6 +206,7 @@ impl<B: Backend> Runtime<B> {
             // ORDERING: counters of callbacks; nothing is derived from them.
             work_item_callbacks: self.work_item_callbacks.load(Relaxed),
             timer_callbacks: self.timer_callbacks.load(Relaxed),
+            rescues: self.rescues.load(Relaxed),
             ..Counters::default()
         };
         for cpu in self.all_cpus() {
@@ -266,13 +279,29 @@ impl<B: Backend> Runtime<B> {
     /// Runs what is pending, until nothing is.
     fn run_all(&self) {
         loop {
-            let expired = self.expire_armed(None);
+            let expired = self.expire_all();
             let waited = self.wait_until_queues_are_idle();
             self.synchronize();
             if expired == 0 && !waited && !self.wait_until_queues_are_idle() {
                 return;
             }
         }
+    }
+
+    /// Starts the thread of the runtime. IRQL: = PASSIVE.
+    ///
+    /// # Safety
+    ///
+    /// The runtime is in its final place, and [`Self::end_threads`] is called before it goes.
+    pub(crate) unsafe fn start_threads(&self) -> Result<(), Status> {
+        // SAFETY: by the caller's word.
+        unsafe { self.rescuer.start(self) }
+    }
+
+    /// Ends what [`Self::start_threads`] has started, if it has. There is no queue any more.
+    /// IRQL: = PASSIVE.
+    pub(crate) fn end_threads(&self) {
+        self.rescuer.end(self);
     }
 
     /// Waits until nobody is inside a blocking call (G2); whether somebody was. IRQL: = PASSIVE.

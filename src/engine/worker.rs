@@ -3,9 +3,10 @@
 use core::pin::{Pin, pin};
 
 use super::backend::Backend;
+use super::claim::{Claim, Entrance, Worker};
 use super::item::work_func_t;
 use super::locked::Raised;
-use super::queue::{Claim, Queue, Worker};
+use super::queue::{Queue, flag};
 use super::running::{Slot, Start};
 use super::runtime::Runtime;
 use super::wait::Deferred;
@@ -31,7 +32,7 @@ impl<B: Backend> Runtime<B> {
     /// Serves `queue` as a worker that its work item brought. IRQL: = PASSIVE.
     fn serve(&self, queue: &Queue<B>) {
         let worker = pin!(Worker::new(B::thread()));
-        queue.enter(worker.as_ref(), true, &Raised::new());
+        queue.enter(worker.as_ref(), Entrance::Kick, &Raised::new());
         self.work(queue, worker.as_ref());
     }
 
@@ -63,9 +64,10 @@ impl<B: Backend> Runtime<B> {
         mut deferred: Deferred<B>,
     ) {
         let address = claim.work.addr();
+        let reentrant = self.reentrant && !serving.0.is(flag::NON_REENTRANT);
         let start = {
             let mut shard = self.running.shard(address).lock(&raised);
-            shard.start(slot, &claim, self.reentrant, &mut deferred.woken)
+            shard.start(slot, &claim, reentrant, &mut deferred.woken)
         };
         if let Start::Run { func } = start {
             self.count_run(&raised);
@@ -120,7 +122,7 @@ impl<B: Backend> Runtime<B> {
             // SAFETY: Q3: as above, for the twin.
             let queue = unsafe { &*twin.sub }.queue();
             if !core::ptr::eq(queue, served) {
-                queue.enter(guest, false, &raised);
+                queue.enter(guest, Entrance::Guest, &raised);
             }
         }
         deferred.deliver(self, raised);

@@ -8,7 +8,7 @@ use intrusive_collections::UnsafeRef;
 use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, report, report_queue};
 use super::locked::Raised;
-use super::queue::{Queue, QueueState};
+use super::queue::{Queue, QueueState, flag};
 use super::runtime::Runtime;
 use super::wait::Waiter;
 use super::word::SUB_QUEUE_ALIGN;
@@ -23,11 +23,11 @@ pub(crate) const MAX_ACTIVE_LIMIT: u32 = 512;
 const SPARE: usize = SUB_QUEUE_ALIGN + size_of::<*mut u8>();
 
 impl<B: Backend> Runtime<B> {
-    /// Makes a queue; null if the kernel is out of memory or the runtime ends. IRQL: = PASSIVE.
+    /// Makes a queue as the [`flag`]s say; null if the kernel is out of memory or the runtime ends. IRQL: = PASSIVE.
     pub(crate) fn create_queue(
         &self,
         name: &[u8],
-        per_cpu: bool,
+        flags: u32,
         max_active: i32,
     ) -> Option<&Queue<B>> {
         if self.is_closing() {
@@ -35,7 +35,7 @@ impl<B: Backend> Runtime<B> {
             return None;
         }
         let max_active = clamp_max_active::<B>(max_active);
-        let subs = if per_cpu {
+        let subs = if flags & (flag::UNBOUND | flag::ORDERED) == 0 {
             self.all_cpus().len() as u32
         } else {
             1
@@ -46,7 +46,7 @@ impl<B: Backend> Runtime<B> {
         // SAFETY: there is room for a pointer before the aligned place.
         unsafe { place.cast::<*mut u8>().sub(1).write(memory.as_ptr()) };
         // SAFETY: the size asked for leaves `Queue::size` bytes from there.
-        unsafe { Queue::<B>::place(place, name, subs, max_active) };
+        unsafe { Queue::<B>::place(place, name, flags, subs, max_active) };
         // SAFETY: just written; freed only by `destroy_queue`.
         let queue = unsafe { &*place.cast::<Queue<B>>() };
         place.expose_provenance();
@@ -56,6 +56,12 @@ impl<B: Backend> Runtime<B> {
             return None;
         };
         queue.set_work_item(item);
+        if queue.start_rescuer(self).is_err() {
+            self.backend.work_item_delete(item);
+            // SAFETY: nobody knows the queue yet.
+            unsafe { B::free(memory.as_ptr()) };
+            return None;
+        }
         let raised = Raised::<B>::new();
         // SAFETY: the queue stays linked until `destroy_queue` unlinks it.
         self.queues
@@ -152,7 +158,7 @@ impl<B: Backend> Runtime<B> {
         loop {
             // ORDERING: the grace period orders it: whoever counts up before, is seen after.
             if queue.armed.load(Relaxed) > 0 {
-                self.expire_armed(Some(queue));
+                self.expire_armed(queue);
             }
             self.wait_until_idle(queue);
             self.synchronize();
@@ -169,6 +175,8 @@ impl<B: Backend> Runtime<B> {
             // SAFETY: `create_queue` has linked it, and a queue is destroyed once.
             unsafe { queues.cursor_mut_from_ptr(core::ptr::from_ref(queue)) }.remove();
         }
+        // S2: an idle queue is on no rescuer's list, and nobody looks after it any more.
+        queue.end_rescuer(self);
         // B2: waits for the callbacks of kicks that found nothing to do.
         self.backend.work_item_delete(queue.work_item());
         // Q4: a callback's last kick may still be in a list; and no raised section knows it after

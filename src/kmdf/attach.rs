@@ -140,7 +140,12 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
     image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };
-    let Some(system) = runtime.create_queue(b"events", true, 0) else {
+    // SAFETY: it is in its place; `tear_down` ends the threads before it frees it.
+    if let Err(status) = unsafe { runtime.start_threads() } {
+        tear_down(image);
+        return Err(status);
+    }
+    let Some(system) = runtime.create_queue(b"events", 0, 0) else {
         tear_down(image);
         return Err(Status::INSUFFICIENT_RESOURCES);
     };
@@ -165,7 +170,7 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
             parent,
             owns_parent,
             dpcs,
-            timer: core::ptr::null_mut(),
+            timers: [core::ptr::null_mut(); 2],
         },
         Err(status) => {
             if owns_parent {
@@ -175,12 +180,9 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
         }
     };
     let made = objects::create_dpcs(&mut backend.dpcs, parent, owner)
-        .and_then(|()| objects::create_timer(parent, owner));
+        .and_then(|()| objects::create_timers(&mut backend.timers, parent, owner));
     match made {
-        Ok(timer) => {
-            backend.timer = timer;
-            Ok(backend)
-        }
+        Ok(()) => Ok(backend),
         Err(status) => {
             delete_objects(&backend);
             Err(status)
@@ -257,6 +259,7 @@ fn tear_down(image: &Image) {
     if left > 0 {
         report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);
     }
+    runtime.end_threads();
     delete_objects(&runtime.backend);
     // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
     // drop but the memory.
@@ -265,8 +268,8 @@ fn tear_down(image: &Image) {
 
 /// Deletes what `create_objects` made, as far as it came; each deletion waits for its callbacks.
 fn delete_objects(backend: &Kmdf) {
-    if !backend.timer.is_null() {
-        objects::delete(WDFTIMER::cast::<c_void>(backend.timer));
+    for timer in backend.timers.iter().filter(|timer| !timer.is_null()) {
+        objects::delete(WDFTIMER::cast::<c_void>(*timer));
     }
     for dpc in backend.dpcs.iter().filter(|dpc| !dpc.is_null()) {
         objects::delete(dpc.cast());

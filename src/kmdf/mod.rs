@@ -11,6 +11,7 @@
 //! | [`image`] | what a driver image has: the attached runtime, and the way in |
 //! | `backend` | [`Backend`] over NT and WDF calls |
 //! | `objects` | making the WDF objects; contexts; callbacks |
+//! | `threads` | threads of ours; where and how urgently the current one runs |
 //! | `attach` | attach and detach, hosts |
 //! | `nt` | what `wdk-sys` lacks |
 //!
@@ -29,6 +30,9 @@ mod backend;
 mod nt;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod objects;
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+#[allow(dead_code, reason = "for the overflow threads and the rescuers")]
+mod threads;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 pub(crate) use self::attach::{attach, detach};
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]

@@ -109,8 +109,8 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// Identity of the current thread. IRQL: <= APC to mean its caller (N-26). NT:
     /// `KeGetCurrentThread`.
     fn thread() -> usize;
-    /// 100 ns units that stop while the machine sleeps, as of the last tick. IRQL: any.
-    /// NT: `KeQueryUnbiasedInterruptTime`.
+    /// 100 ns units, as of the last tick; they stop while the machine sleeps. IRQL: any.
+    /// NT: `KeQueryUnbiasedInterruptTime`, or `KeQueryInterruptTimePrecise` if the driver wants it.
     fn now_100ns() -> u64;
     /// The longest that a tick takes, and so how far `now_100ns` may be behind. IRQL: any.
     /// NT: `KeQueryTimeIncrement`.

@@ -1,9 +1,9 @@
 //! Delayed works: queue, modify, flush. The deadlines are kept by [`super::timers`].
 
 use super::backend::Backend;
-use super::item::{delayed_work, work_struct};
+use super::item::{ANY_CPU, delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::Queue;
+use super::queue::{At, Queue};
 use super::runtime::Runtime;
 use super::timers::{link_armed, target};
 use super::wait::Deferred;
@@ -26,17 +26,18 @@ pub(crate) enum Modified {
 }
 
 impl<B: Backend> Runtime<B> {
-    /// Arms `dwork` to be queued on `queue` after `delay` jiffies, or queues it at once if that is
-    /// zero; `false` if it is pending or disabled. IRQL: any.
+    /// Arms `dwork` to be queued on `queue`, for `cpu` or any, after `delay` jiffies, or queues it at
+    /// once if that is zero; `false` if it is pending or disabled. IRQL: any.
     pub(crate) fn queue_delayed(
         &self,
         queue: &Queue<B>,
         dwork: &delayed_work,
         delay: u64,
+        cpu: Option<u32>,
         raised: Raised<B>,
     ) -> bool {
         if delay == 0 {
-            return self.queue_work(queue, &dwork.work, raised);
+            return self.queue_work(queue, &dwork.work, cpu, raised);
         }
         // ORDERING: destroy waits for every raised section that has not seen it, and looks again.
         if queue.ending.load(Relaxed) {
@@ -50,6 +51,7 @@ impl<B: Backend> Runtime<B> {
         }
         self.count_accepted(&raised);
         let mut deferred = Deferred::new();
+        Self::aim(dwork, cpu, &raised);
         self.arm(queue, dwork, delay, &raised, &mut deferred);
         deferred.deliver(self, raised);
         true
@@ -61,6 +63,7 @@ impl<B: Backend> Runtime<B> {
         queue: &Queue<B>,
         dwork: &delayed_work,
         delay: u64,
+        cpu: Option<u32>,
         raised: Raised<B>,
     ) -> Modified {
         let mut deferred = Deferred::new();
@@ -69,7 +72,8 @@ impl<B: Backend> Runtime<B> {
         let accepted = if modified == Modified::Refused {
             true
         } else if delay == 0 {
-            self.link_claimed(queue, &dwork.work, &raised, &mut deferred)
+            let at = At::wanted(cpu, &dwork.work, &raised);
+            self.link_claimed(queue, &dwork.work, at, &raised, &mut deferred)
         } else if queue.ending.load(Relaxed) {
             // ORDERING: as in `queue_delayed`.
             self.give_back(&dwork.work, "mod_delayed_work", &raised);
@@ -77,6 +81,7 @@ impl<B: Backend> Runtime<B> {
         } else {
             // ORDERING: AcqRel: from here on it is found through the tree's lock.
             dwork.work.data.swap(State::Timer.word(), AcqRel);
+            Self::aim(dwork, cpu, &raised);
             self.arm(queue, dwork, delay, &raised, &mut deferred);
             true
         };
@@ -109,6 +114,18 @@ impl<B: Backend> Runtime<B> {
                 return Modified::Refused;
             }
         }
+    }
+
+    /// Notes the CPU that a work is wanted on when it is due.
+    fn aim(dwork: &delayed_work, cpu: Option<u32>, raised: &Raised<B>) {
+        let at = At::wanted(cpu, &dwork.work, raised);
+        let cpu = if at.pin {
+            at.cpu.cast_signed()
+        } else {
+            ANY_CPU
+        };
+        // ORDERING: the tree's lock publishes it.
+        dwork.cpu.store(cpu, Relaxed);
     }
 
     /// Queues `dwork` now if it is armed, then waits for it; `true` if it waited. IRQL: <= APC.

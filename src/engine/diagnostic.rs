@@ -41,6 +41,12 @@ pub(crate) enum Diagnostic {
     MaxActive,
     /// A queue made by `alloc_workqueue` was still there at detach.
     QueueAtEnd,
+    /// Queueing for a CPU that is not active.
+    NoSuchCpu,
+    /// `workqueue_set_max_active` of an ordered queue.
+    MaxActiveOfOrdered,
+    /// `Attachment::thaw` without `Attachment::freeze`.
+    ThawUnderflow,
 }
 
 impl Diagnostic {
@@ -62,6 +68,9 @@ impl Diagnostic {
             Self::QueueAtEnd => "BH13",
             Self::EnableWorkUnderflow => "BH14",
             Self::MakeAtDispatch => "BH15",
+            Self::NoSuchCpu => "BH18",
+            Self::MaxActiveOfOrdered => "BH19",
+            Self::ThawUnderflow => "BH30",
         }
     }
 
@@ -119,6 +128,18 @@ impl Diagnostic {
             Self::MakeAtDispatch => {
                 "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
                  EvtDriverDeviceAdd or EvtDevicePrepareHardware"
+            }
+            Self::MaxActiveOfOrdered => {
+                "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \
+                 works may overlap"
+            }
+            Self::ThawUnderflow => {
+                "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \
+                 a freeze of the same attach"
+            }
+            Self::NoSuchCpu => {
+                "the CPU asked for is not active; the work runs on some other one. Ask for one below \
+                 KeQueryActiveProcessorCountEx, or for WORK_CPU_UNBOUND"
             }
             Self::QueueAtEnd => {
                 "the workqueue is not destroyed at detach; it is destroyed now. Call \

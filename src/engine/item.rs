@@ -71,7 +71,7 @@ pub struct delayed_work {
     pub(crate) timer: Timer,
     /// The queue that the work goes to when the delay is over. `O`
     pub(crate) wq: AtomicPtr<()>,
-    /// The CPU asked for. `O`
+    /// The CPU asked for, or [`ANY_CPU`]. `O`
     pub(crate) cpu: AtomicI32,
     /// Which deadline tree the node is in, or zero. `T`
     pub(crate) flags: AtomicU32,
@@ -87,6 +87,9 @@ pub(crate) struct Timer {
     /// When the work is due, in 100 ns of the backend's clock. `O`
     pub(crate) deadline: AtomicU64,
 }
+
+/// [`delayed_work::cpu`]: none. More than any CPU's index, as Linux has it.
+pub(crate) const ANY_CPU: i32 = 8192;
 
 // SAFETY: I1: the links are touched only under the lock that guards them; all else is atomic.
 unsafe impl Sync for work_struct {}

@@ -25,7 +25,7 @@ use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_ada
 use super::backend::{Backend, Status, TimerLevel};
 use super::claim::{Entrance, Worker};
 use super::locked::{Locked, Raised};
-use super::queue::{Queue, QueueState};
+use super::queue::{Queue, QueueState, flag};
 use super::runtime::Runtime;
 use super::timers::NEVER;
 use super::wait::{Deferred, Waiter, Waiters};
@@ -173,11 +173,44 @@ impl<B: Backend> Rescuer<B> {
     }
 }
 
+impl<B: Backend> Queue<B> {
+    /// Gives the queue its rescuer, before it is shared: one of its own if it is MEM_RECLAIM.
+    /// IRQL: = PASSIVE.
+    pub(super) fn start_rescuer(&self, runtime: &Runtime<B>) -> Result<(), Status> {
+        let own = self.is(flag::MEM_RECLAIM);
+        let rescuer = if own {
+            &self.own_rescuer
+        } else {
+            &runtime.rescuer
+        };
+        // SAFETY: the queue is not shared yet, so nobody reads the cell.
+        self.rescuer
+            .with_mut(|slot| unsafe { *slot = core::ptr::from_ref(rescuer) });
+        if own {
+            // SAFETY: the queue is in its place, and `end_queue` ends the rescuer before it goes.
+            unsafe { rescuer.start(runtime) }?;
+        }
+        Ok(())
+    }
+
+    /// Ends the rescuer, if it is the queue's own. IRQL: = PASSIVE.
+    pub(super) fn end_rescuer(&self, runtime: &Runtime<B>) {
+        self.own_rescuer.end(runtime);
+    }
+
+    /// Who comes if NT's pool brings no worker.
+    pub(super) fn rescuer(&self) -> &Rescuer<B> {
+        // SAFETY: written before the queue was shared. The queue's own goes with it, and the
+        // runtime's goes after all queues.
+        self.rescuer.with_mut(|slot| unsafe { &**slot })
+    }
+}
+
 impl<B: Backend> QueueState<B> {
     /// A look at the queue: whether the next look is due (S1), and whether its rescuer is to be
     /// called, which the caller owes then.
     fn look(&mut self) -> (bool, bool) {
-        if !self.kicked || self.startable == 0 {
+        if !self.kicked || !self.may_start() {
             return (false, false);
         }
         match self.rescue {

@@ -20,14 +20,15 @@ use intrusive_collections::LinkedList;
 use super::backend::{Backend, Status};
 use super::drain::CpuLists;
 use super::locked::{Locked, Raised};
-use super::queue::{QueueAdapter, SubQueue};
+use super::queue::QueueAdapter;
 use super::rescue::Rescuer;
 use super::running::Running;
+use super::sub_queue::SubQueue;
 use super::tasklet::TaskletWaits;
 use super::timers::Timers;
 use super::wait::{Deferred, Waiter, Waiters};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Counts since attach. `accepted = run + cancelled + pending`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,11 +71,24 @@ struct Visitors<B: Backend> {
     waiters: Waiters<B>,
 }
 
+/// What the driver chose for the whole image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Works may overlap themselves.
+    pub(crate) reentrant: bool,
+    /// The works of every bound queue are pinned to their CPU.
+    pub(crate) pin_bound: bool,
+}
+
 /// Everything.
 pub(crate) struct Runtime<B: Backend> {
     pub(crate) backend: B,
     /// Works may overlap themselves: `WorkReentrance::SelfReentrant`.
     pub(crate) reentrant: bool,
+    /// The works of every bound queue are pinned to their CPU.
+    pub(crate) pin_bound: bool,
+    /// Tells this runtime from those that the image had before. Set before it is published.
+    pub(crate) generation: u64,
     cpus: NonNull<PerCpu<B>>,
     cpu_count: u32,
     pub(crate) running: Running<B>,
@@ -86,6 +100,8 @@ pub(crate) struct Runtime<B: Backend> {
     /// The rescuer of all queues that have none of their own.
     pub(super) rescuer: Rescuer<B>,
     pub(crate) queues: Locked<LinkedList<QueueAdapter<B>>>,
+    /// How often the runtime is frozen; changes under the lock of `queues`.
+    pub(crate) freezes: AtomicU32,
     closing: AtomicBool,
     visitors: Locked<Visitors<B>>,
     pub(crate) work_item_callbacks: AtomicU64,
@@ -110,7 +126,7 @@ impl<B: Backend> Runtime<B> {
     /// # Safety
     ///
     /// `memory` is `per_cpu_size(cpus)` writable bytes that outlive the runtime.
-    pub(crate) unsafe fn new(backend: B, reentrant: bool, cpus: u32, memory: NonNull<u8>) -> Self {
+    pub(crate) unsafe fn new(backend: B, rules: Rules, cpus: u32, memory: NonNull<u8>) -> Self {
         let offset = memory.as_ptr().align_offset(align_of::<PerCpu<B>>());
         // SAFETY: the size has one element to spare for the alignment.
         let array = unsafe { memory.add(offset) }.cast::<PerCpu<B>>();
@@ -129,7 +145,9 @@ impl<B: Backend> Runtime<B> {
         }
         Self {
             backend,
-            reentrant,
+            reentrant: rules.reentrant,
+            pin_bound: rules.pin_bound,
+            generation: 0,
             cpus: array,
             cpu_count: cpus,
             running: Running::new(),
@@ -138,6 +156,7 @@ impl<B: Backend> Runtime<B> {
             look_is_due: AtomicBool::new(false),
             rescuer: Rescuer::new(),
             queues: Locked::new(LinkedList::new(QueueAdapter::NEW)),
+            freezes: AtomicU32::new(0),
             closing: AtomicBool::new(false),
             visitors: Locked::new(Visitors {
                 count: 0,

@@ -29,9 +29,9 @@ use intrusive_collections::{KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive
 use super::backend::{Backend, TimerLevel};
 use super::claim::{Entrance, Worker};
 use super::diagnostic::{Diagnostic, Report};
-use super::item::delayed_work;
+use super::item::{ANY_CPU, delayed_work};
 use super::locked::{Locked, Raised};
-use super::queue::Queue;
+use super::queue::{At, Queue};
 use super::runtime::Runtime;
 use super::time;
 use super::wait::Deferred;
@@ -169,7 +169,15 @@ pub(super) fn link_armed<B: Backend>(
     raised: &Raised<B>,
     deferred: &mut Deferred<B>,
 ) {
-    queue.link(&dwork.work, B::cpu(), calls_worker, raised, deferred);
+    // ORDERING: written by the owner before it linked the node.
+    let at = match dwork.cpu.load(Relaxed) {
+        ANY_CPU => At::here(raised),
+        cpu => At {
+            cpu: cpu.cast_unsigned(),
+            pin: true,
+        },
+    };
+    queue.link(&dwork.work, at, calls_worker, raised, deferred);
     // ORDERING: a count; the grace period of destroy orders it.
     queue.armed.fetch_sub(1, Relaxed);
 }

@@ -7,15 +7,14 @@ use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
     ExAllocatePool2, ExFreePoolWithTag, KeClearEvent, KeGetCurrentIrql,
     KeGetCurrentProcessorNumberEx, KeInitializeEvent, KeLowerIrql, KeQueryActiveProcessorCountEx,
-    KeQueryTimeIncrement, KeQueryUnbiasedInterruptTime, KeSetEvent, KeShouldYieldProcessor,
-    KeWaitForSingleObject, KfRaiseIrql,
+    KeQueryTimeIncrement, KeSetEvent, KeShouldYieldProcessor, KeWaitForSingleObject, KfRaiseIrql,
 };
 use super::wdk_sys::{
     _EVENT_TYPE, _KWAIT_REASON, _MODE, ALL_PROCESSOR_GROUPS, DISPATCH_LEVEL, GROUP_AFFINITY,
     HIGH_LEVEL, KEVENT, PKTHREAD, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM,
     call_unsafe_wdf_function_binding,
 };
-use super::{nt, threads};
+use super::{image, nt, threads};
 use crate::engine::backend::{Backend, Irql, Status, TimerLevel};
 
 /// Pool tag of everything allocated here: `BotH`.
@@ -85,11 +84,13 @@ unsafe impl Backend for Kmdf {
     }
 
     fn now_100ns() -> u64 {
-        // SAFETY: no condition.
-        unsafe { KeQueryUnbiasedInterruptTime() }
+        image().now_100ns()
     }
 
     fn tick_100ns() -> u64 {
+        if image().precise().is_some() {
+            return 1;
+        }
         // SAFETY: no condition.
         u64::from(unsafe { KeQueryTimeIncrement() })
     }

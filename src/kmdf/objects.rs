@@ -164,11 +164,12 @@ fn target(dpc: WDFDPC, cpu: u32) -> Result<(), Status> {
 /// `timers`, the others are null.
 pub(super) fn create_timers(
     timers: &mut [WDFTIMER; 2],
+    high_resolution: bool,
     parent: WDFOBJECT,
     owner: *const (),
 ) -> Result<(), Status> {
     for level in TimerLevel::ALL {
-        timers[level as usize] = create_timer(level, parent, owner)?;
+        timers[level as usize] = create_timer(level, high_resolution, parent, owner)?;
     }
     Ok(())
 }
@@ -176,6 +177,7 @@ pub(super) fn create_timers(
 /// Makes a timer: its level said explicitly (T-7), one-shot.
 fn create_timer(
     level: TimerLevel,
+    high_resolution: bool,
     parent: WDFOBJECT,
     owner: *const (),
 ) -> Result<WDFTIMER, Status> {
@@ -193,6 +195,7 @@ fn create_timer(
         Size: size_of_ulong::<WDF_TIMER_CONFIG>(),
         EvtTimerFunc: callback,
         Period: 0,
+        UseHighResolutionTimer: BOOLEAN::from(high_resolution),
         AutomaticSerialization: FALSE,
         ..WDF_TIMER_CONFIG::default()
     };

@@ -67,7 +67,7 @@ fn schedule(
 }
 
 /// What every test must reach at least once, or its schedules prove little.
-const REACHED: [&str; 30] = [
+const REACHED: [&str; 33] = [
     "a destroyed queue had works pending",
     "a kill without schedules",
     "a work freed itself",
@@ -85,9 +85,11 @@ const REACHED: [&str; 30] = [
     "enabled and queued",
     "enabled",
     "enabled, and still disabled",
+    "froze with works pending",
     "flush did not wait",
     "flush waited",
     "flush_workqueue waited",
+    "max_active changed",
     "max_active used up",
     "mod of a pending work",
     "mod of an idle work",
@@ -97,6 +99,7 @@ const REACHED: [&str; 30] = [
     "queue refused",
     "queue_delayed accepted",
     "queue_delayed refused",
+    "ran on its CPU",
     "state known",
 ];
 
@@ -258,6 +261,8 @@ controls! {
     control_a_disable_work_that_does_nothing: NoDisableWork, "disable_work";
     control_a_schedule_that_is_lost: LostSchedule, "schedule";
     control_a_destroy_that_loses_a_work: LostAtDestroy, "destroy_workqueue";
+    control_a_freeze_that_does_nothing: NoFreeze, "freeze";
+    control_a_work_on_another_cpu: WrongCpu, "cpu";
 }
 
 /// The law by whose breach `verdict` fails.
@@ -419,6 +424,7 @@ fn the_table_leads_everywhere_and_back() {
         Place::Deeper,
         Place::Transit,
         Place::Queue,
+        Place::Pinned,
         Place::Held,
         Place::Timer,
         Place::Uninitialised,
@@ -450,6 +456,7 @@ fn the_table_leads_everywhere_and_back() {
                 | Place::Deeper
                 | Place::Transit
                 | Place::Queue
+                | Place::Pinned
                 | Place::Timer => true,
             };
             let there = (leads(Place::Idle, place), leads(place, Place::Idle));

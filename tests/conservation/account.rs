@@ -36,7 +36,7 @@ impl Call {
         }
     }
     /// Whether it can make an item pending.
-    pub(super) fn arms(self) -> bool {
+    pub(crate) fn arms(self) -> bool {
         matches!(
             self,
             Self::Queue | Self::QueueDelayed(_) | Self::Modify(_) | Self::EnableAndQueue

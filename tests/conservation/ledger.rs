@@ -12,6 +12,7 @@
 //! | `early` | no run before its delay is over |
 //! | `max_active` | per queue, and per queueing CPU if the queue is bound |
 //! | `order` | an ordered queue starts works in the order in which they were queued |
+//! | `freeze` | nothing of a frozen queue is inside when the freeze returns, or begins before the thaw |
 //! | `flush`, `flush_workqueue` | what was queued before the call has ended when it returns |
 //! | `cancel_sync` | who was inside when it began is gone; without producers nobody is inside |
 //! | `disable_work` | nothing begins between the return of a `disable_work_sync` and the enable |
@@ -37,6 +38,8 @@ struct Queue {
     limits: Limits,
     inside: u32,
     inside_pinned: Vec<u32>,
+    /// Freezes that have returned, less thaws that have begun.
+    frozen: u32,
 }
 
 /// A `flush_workqueue` that is under way: for each work its runs, and what must have ended.
@@ -86,6 +89,7 @@ impl Accounts {
             limits,
             inside: 0,
             inside_pinned: vec![0; limits.cpus as usize],
+            frozen: 0,
         });
     }
 
@@ -262,6 +266,9 @@ impl Accounts {
         };
         let state = &mut self.queues[queue];
         let limits = state.limits;
+        law("freeze", state.frozen == 0, || {
+            format!("queue {queue} is frozen")
+        })?;
         state.inside += 1;
         let most = limits.max_active * if limits.bound { limits.cpus } else { 1 };
         let mut holds = state.inside <= most;
@@ -351,6 +358,21 @@ impl Accounts {
             self.works[index].traffic.drains.end();
         }
         self.flush_ends(ticket.flush)
+    }
+
+    /// A freeze has returned.
+    pub(crate) fn freeze_ends(&mut self, queue: usize) -> Verdict {
+        let state = &mut self.queues[queue];
+        state.frozen += 1;
+        let inside = state.inside;
+        law("freeze", inside == 0, || {
+            format!("queue {queue}: {inside} inside after it")
+        })
+    }
+
+    /// A thaw is about to be called.
+    pub(crate) fn thaw_begins(&mut self, queue: usize) {
+        self.queues[queue].frozen -= 1;
     }
 
     /// The queue is destroyed: nothing of its own works is left.

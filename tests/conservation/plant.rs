@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bottomhalf::linux::*;
-use bottomhalf::{WorkReentrance, counters};
+use bottomhalf::{Attachment, Config, WorkReentrance, counters};
 use kmdf_mock::sync::preempt;
 use kmdf_mock::world::{self, Interrupt, choose};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use crate::ledger::{self, Call, Home, Limits};
+use crate::ledger::{self, Call, Home, Limits, law};
 use crate::shapes::{Items, Shape};
 use crate::support::{NonReentrant, Rig, SelfReentrant, TICK_100NS, Tasklet, Work, Wq, wait_until};
 use crate::table::Actor;
@@ -62,6 +62,10 @@ pub(crate) enum Fault {
     NoDisable,
     /// A schedule is told, and now and then not called.
     LostSchedule,
+    /// Freeze and thaw are told, and not called.
+    NoFreeze,
+    /// A work that is told to be queued for a CPU is queued for any.
+    WrongCpu,
     /// Before a queue is destroyed a work that is pending on it is taken off.
     LostAtDestroy,
 }
@@ -80,6 +84,8 @@ struct Job {
     work: Work,
     home: Home,
     plain: bool,
+    /// It is queued for the CPU of its home, whoever calls; else on that CPU, if it has one.
+    on: bool,
 }
 
 struct Books {
@@ -93,6 +99,13 @@ struct Plant {
     fault: Option<Fault>,
     cpus: u32,
     shape: &'static Shape,
+    /// What is told of the bound queue.
+    max_active: u32,
+    /// Works of bound queues run on the CPU that they are queued on.
+    pin: bool,
+    /// The unbound queue can be frozen.
+    freezable: bool,
+    attachment: Mutex<Option<Arc<Attachment>>>,
     witness: Arc<Witness>,
     /// Real and told queues, by index.
     lines: Vec<Wq>,
@@ -123,10 +136,11 @@ pub(crate) fn scenario(reentrance: WorkReentrance, cpus: u32, fault: Option<Faul
         (Some(Fault::Overlap), _) | (_, SelfReentrant) => SelfReentrant,
         (_, NonReentrant) => NonReentrant,
     };
-    let rig = Rig::new(reentrance);
+    let pin = choose(2) == 0;
+    let rig = Rig::with(reentrance, &Config::new(reentrance).pin_bound(pin));
     // A drain refuses others, and a queue is destroyed with works armed.
     rig.allow(&["BH02", "BH10"]);
-    let plant = Plant::build(told, reentrance, cpus, fault);
+    let plant = Plant::build(told, (&rig, pin), cpus, fault);
     let threads: Vec<_> = (0..3 + choose(2))
         .map(|index| {
             let worker = Arc::clone(&plant);
@@ -147,7 +161,7 @@ pub(crate) fn scenario(reentrance: WorkReentrance, cpus: u32, fault: Option<Faul
 impl Plant {
     fn build(
         told: WorkReentrance,
-        real: WorkReentrance,
+        (rig, pin): (&Rig, bool),
         cpus: u32,
         fault: Option<Fault>,
     ) -> Arc<Self> {
@@ -161,10 +175,17 @@ impl Plant {
             Some(Fault::NotOrdered) => Wq::with(WQ_UNBOUND, 4),
             _ => Wq::ordered(),
         };
+        let freezable = choose(2) == 0;
+        let freeze = if freezable { WQ_FREEZABLE } else { 0 };
+        let flag = |flag, one_in| if choose(one_in) == 0 { flag } else { 0 };
+        let bound = flag(WQ_MEM_RECLAIM, 8) | flag(WQ_HIGHPRI, 4);
         let lines = vec![
             Wq::system(),
-            Wq::with(0, (max_active + more) as i32),
-            Wq::with(WQ_UNBOUND, 2 + more as i32),
+            Wq::with(bound, (max_active + more) as i32),
+            Wq::with(
+                WQ_UNBOUND | freeze | flag(WQ_MEM_RECLAIM, 8),
+                2 + more as i32,
+            ),
             ordered,
         ];
         let mut works = ledger::Accounts::new(told == NonReentrant);
@@ -189,7 +210,11 @@ impl Plant {
             fault,
             cpus,
             shape: Shape::choose(),
-            witness: Witness::new(real),
+            max_active,
+            pin,
+            freezable,
+            attachment: Mutex::new(Some(rig.attachment())),
+            witness: Witness::new(rig.reentrance),
             lines,
             jobs: OnceLock::new(),
             tasklets: OnceLock::new(),
@@ -213,10 +238,11 @@ impl Plant {
             3 => (Home::Any, true),
             4 => (Home::Any, false),
             5 => (Home::Queue(ORDERED), false),
-            _ => (Home::Queue(BOUND), false),
+            6 => (Home::Queue(BOUND), false),
+            _ => (Home::Pinned(BOUND, cpu), false),
         };
-        let [main, delayed] = [kind(choose(7)), kind(4 + choose(3))];
-        let fair = [main, main, delayed, kind(choose(7)), kind(choose(7))];
+        let [main, delayed] = [kind(choose(8)), kind(4 + choose(4))];
+        let fair = [main, main, delayed, kind(choose(8)), kind(choose(8))];
         let plain = kind(choose(4));
         let (kinds, count) = match self.shape.items {
             Items::Any(most) => (fair, 1 + choose(most)),
@@ -229,7 +255,13 @@ impl Plant {
             let plant = Arc::clone(self);
             let work = Work::new(move |_, _| plant.run_job(account));
             self.witness.watch_work(work);
-            Job { work, home, plain }
+            let pinned = matches!(home, Home::Pinned(..));
+            Job {
+                work,
+                home,
+                plain,
+                on: pinned && (!plain || choose(2) == 0),
+            }
         });
         let _ = self.jobs.set(jobs.collect());
         let tasklets = (0..1 + choose(2)).map(|_| {
@@ -316,6 +348,7 @@ impl Plant {
         // The jobs are the first works of either bookkeeping, in the same order.
         self.witness.work_enters(account);
         let run = self.enter(account);
+        self.check_cpu(account);
         self.linger();
         match choose(8) {
             0 | 1 => self.produce("by a function", || self.requeue(account)),
@@ -326,8 +359,30 @@ impl Plant {
         if choose(2) == 0 {
             self.linger();
         }
+        self.check_cpu(account);
         self.leave(account, run);
         self.witness.work_leaves(account);
+    }
+
+    /// A work that is queued for a CPU runs there, from beginning to end.
+    fn check_cpu(&self, account: usize) {
+        let job = &self.jobs()[account];
+        let Home::Pinned(_, wanted) = job.home else {
+            return;
+        };
+        if job.on || self.pin {
+            let cpu = world::current_cpu();
+            let there = law("cpu", cpu == wanted, || {
+                format!("work {account} is on CPU {cpu}, not {wanted}")
+            });
+            self.must(there);
+            self.reach("ran on its CPU");
+        }
+    }
+
+    fn attachment(&self) -> Arc<Attachment> {
+        let attachment = self.attachment.lock().unwrap().clone();
+        attachment.expect("attached until the plant is wound up")
     }
 
     /// The function queues its own work.
@@ -391,6 +446,7 @@ impl Plant {
             self.wait_a_while(|books| books.works.close().is_ok());
         }
         self.destroy_queues();
+        *self.attachment.lock().unwrap() = None;
         let early = hurry && choose(2) == 0;
         if early {
             let last = self.start_once(self.lines[SYSTEM], 0);

@@ -22,6 +22,10 @@ pub(crate) enum Event {
     DisableTasklet,
     FlushQueue,
     DrainQueue,
+    /// Another `max_active` for a queue.
+    MaxActive,
+    /// Freezes and thaws.
+    Freeze,
     /// An interrupt, which makes a call.
     Interrupt,
     /// A work that frees itself.
@@ -94,6 +98,8 @@ pub(crate) const SHAPES: [Shape; 8] = [
             Interrupt,
             Once,
             PrivateQueue,
+            MaxActive,
+            Freeze,
             Linger,
             Linger,
         ],
@@ -182,7 +188,9 @@ pub(crate) const SHAPES: [Shape; 8] = [
         leisurely: false,
         items: Items::Neighbours,
         events: (20, 60),
-        mix: &[Work, Work, Work, FlushQueue, Poke, Linger],
+        mix: &[
+            Work, Work, Work, Work, FlushQueue, Freeze, MaxActive, Poke, Linger,
+        ],
         calls: &[Call::Queue, Call::Queue, Call::Flush, Call::FlushDelayed],
     },
     Shape {

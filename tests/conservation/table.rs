@@ -51,6 +51,8 @@ pub(crate) enum Place {
     Deeper,
     Transit,
     Queue,
+    /// Queued, to be run on its sub-queue's CPU.
+    Pinned,
     Held,
     Timer,
 }
@@ -62,6 +64,7 @@ impl Place {
         let (pending, initialised) = (word & 1 != 0, word & 8 != 0);
         let (place, colour) = (word >> 1 & 3, word >> 4 & 0xF);
         let depth = word >> 16 & 0xFFFF;
+        let sub = word >> 8 != 0;
         match (initialised, pending, place) {
             (false, _, _) => (word == 0).then_some(Self::Uninitialised),
             (true, false, 0) if word >> 32 == 0 && colour == 0 => Some(match depth {
@@ -69,10 +72,11 @@ impl Place {
                 1 => Self::Disabled,
                 _ => Self::Deeper,
             }),
-            (true, true, 0) => (word == 9).then_some(Self::Transit),
-            (true, true, 1) => (word >> 8 != 0).then_some(Self::Queue),
-            (true, true, 2) => (word >> 8 != 0).then_some(Self::Held),
-            (true, true, 3) => (word == 15).then_some(Self::Timer),
+            (true, true, 0) if word == 0x09 => Some(Self::Transit),
+            (true, true, 0) if word == 0x19 => Some(Self::Timer),
+            (true, true, 1) => sub.then_some(Self::Queue),
+            (true, true, 2) => sub.then_some(Self::Held),
+            (true, true, 3) => sub.then_some(Self::Pinned),
             _ => None,
         }
     }
@@ -276,6 +280,9 @@ pub(crate) fn is_rare(transition: &Transition) -> bool {
     }
 }
 
+/// A queued work that is to run on its sub-queue's CPU goes the same ways as one that is not.
+const PINNED: (Place, Place) = (Place::Queue, Place::Pinned);
+
 /// The legal transitions under a rule.
 pub(crate) fn legal(reentrance: WorkReentrance) -> &'static BTreeSet<Transition> {
     static TABLES: LazyLock<[BTreeSet<Transition>; 2]> =
@@ -298,14 +305,16 @@ fn expand(reentrance: WorkReentrance) -> BTreeSet<Transition> {
     let mut all = BTreeSet::new();
     for (rows, runnings) in parts {
         for (from, to, actors) in *rows {
+            let pinned = |place: Place| if place == PINNED.0 { PINNED.1 } else { place };
             for (running, actor) in pairs(runnings, actors) {
-                let (from, to) = (*from, *to);
-                all.insert(Transition::Work {
-                    from,
-                    to,
-                    running,
-                    actor,
-                });
+                for (from, to) in [(*from, *to), (pinned(*from), pinned(*to))] {
+                    all.insert(Transition::Work {
+                        from,
+                        to,
+                        running,
+                        actor,
+                    });
+                }
             }
         }
     }

@@ -5,11 +5,34 @@ use std::sync::Arc;
 use bottomhalf::linux::*;
 use kmdf_mock::world::{self, choose, run_on_cpu};
 
-use super::{Fault, Plant};
+use super::{BOUND, Fault, Plant, UNBOUND};
 use crate::ledger::{Call, Home, law};
 use crate::shapes::{Event, pick};
 use crate::support::{TICK_100NS, Work, Wq};
 use crate::table::Actor;
+
+/// A call, and as whom it is made.
+type Deed = (Actor, Box<dyn Fn() -> bool>);
+
+/// A call that queues, for a CPU.
+fn on_cpu(cpu: u32, work: Work, wq: Wq, call: Call, delay: u64) -> Deed {
+    let (cpu, item) = (cpu as i32, work.dwork());
+    // SAFETY: the item and the queue are alive until the plant is wound up.
+    let queue = move || unsafe { queue_work_on(cpu, wq.0, item.cast()) };
+    // SAFETY: as above.
+    let delayed = move || unsafe { queue_delayed_work_on(cpu, wq.0, item, delay) };
+    // SAFETY: as above.
+    let modify = move || unsafe { mod_delayed_work_on(cpu, wq.0, item, delay) };
+    if matches!(call, Call::Modify(_)) {
+        (Actor::Modify, Box::new(modify))
+    } else if !matches!(call, Call::QueueDelayed(_)) {
+        (Actor::Queue, Box::new(queue))
+    } else if delay == 0 {
+        (Actor::Queue, Box::new(delayed))
+    } else {
+        (Actor::QueueDelayed, Box::new(delayed))
+    }
+}
 
 /// Whether a call blocks.
 fn waits(call: Call) -> bool {
@@ -84,17 +107,24 @@ impl Plant {
             Home::Pinned(queue, cpu) => (queue, Some(cpu)),
         };
         let wq = self.lines[queue];
+        let tell = |on| self.tell(account, (job.work, on), wq, call, own);
         match cpu {
-            Some(cpu) if world::current_irql() < 2 => {
-                run_on_cpu(cpu, || self.tell(account, job.work, wq, call, own));
-            }
+            Some(cpu) if job.on => tell(Some(cpu)),
+            Some(cpu) if world::current_irql() < 2 => run_on_cpu(cpu, || tell(None)),
             Some(cpu) if cpu != world::current_cpu() => {}
-            _ => self.tell(account, job.work, wq, call, own),
+            _ => tell(None),
         }
     }
 
-    /// Tells a call, makes it, tells its answer.
-    pub(super) fn tell(&self, account: usize, work: Work, wq: Wq, call: Call, own: bool) {
+    /// Tells a call on a work, which may have a CPU of its own, makes it, tells its answer.
+    pub(super) fn tell(
+        &self,
+        account: usize,
+        (work, on): (Work, Option<u32>),
+        wq: Wq,
+        call: Call,
+        own: bool,
+    ) {
         let delay = match choose(8) {
             0 | 1 => 0,
             2..=4 => 1,
@@ -115,7 +145,10 @@ impl Plant {
         };
         let now = world::now_100ns();
         let ticket = self.lock().works.begin(account, told, own, now);
-        let (actor, make) = self.really(work, wq, call, delay);
+        let (actor, make) = match on.filter(|_| !self.is(Fault::WrongCpu)) {
+            Some(cpu) if call.arms() => on_cpu(cpu, work, wq, call, delay),
+            _ => self.really(work, wq, call, delay),
+        };
         let mut answer = self.witness.acting(actor, make);
         let pending = matches!(call, Call::CancelSync | Call::DisableSync) && work.pending();
         match (self.fault, call) {
@@ -191,7 +224,10 @@ impl Plant {
             self.call(account, call, false);
         }
         self.linger();
-        self.call(account, pick(&[Call::Enable, Call::EnableAndQueue]), false);
+        // There is no call that enables and queues for a CPU.
+        let on = self.jobs()[account].on;
+        let enable = pick(&[Call::Enable, Call::EnableAndQueue]);
+        self.call(account, if on { Call::Enable } else { enable }, false);
     }
 
     pub(super) fn schedule(&self, account: usize, own: bool) {
@@ -271,6 +307,8 @@ impl Plant {
                 Event::DisableTasklet => self.disable_for_a_while(tasklet),
                 Event::FlushQueue => self.flush_queue(),
                 Event::DrainQueue => self.drain_queue(),
+                Event::MaxActive => self.change_max_active(),
+                Event::Freeze => self.freeze_for_a_while(),
                 Event::Interrupt => self.nic.get().expect("built").raise(choose(self.cpus)),
                 Event::Once => {
                     let queue = pick(&self.lines);
@@ -283,6 +321,39 @@ impl Plant {
                 }
                 Event::Linger => self.linger(),
             }
+        }
+    }
+
+    /// Gives a queue another `max_active`, which is not above what is told of it.
+    fn change_max_active(&self) {
+        let (queue, most) = pick(&[(BOUND, self.max_active), (UNBOUND, 2)]);
+        let more = if self.is(Fault::MoreActive) { 2 } else { 0 };
+        let wanted = 1 + choose(most) + more;
+        // SAFETY: the queue is alive until the plant is wound up.
+        unsafe { workqueue_set_max_active(self.lines[queue].0, wanted as i32) };
+        self.reach("max_active changed");
+    }
+
+    /// Freezes, does what does not wait, thaws.
+    fn freeze_for_a_while(&self) {
+        if !self.freezable {
+            return;
+        }
+        let really = !self.is(Fault::NoFreeze);
+        if really {
+            self.attachment().freeze();
+        }
+        let frozen = self.lock().works.freeze_ends(UNBOUND);
+        self.must(frozen);
+        let mut frozen = self.jobs().iter().filter(|job| job.home.is_at(UNBOUND));
+        if frozen.any(|job| job.work.pending()) {
+            self.reach("froze with works pending");
+        }
+        self.poke(None);
+        self.linger();
+        self.lock().works.thaw_begins(UNBOUND);
+        if really {
+            self.attachment().thaw();
         }
     }
 
@@ -356,7 +427,7 @@ impl Plant {
         let mut roaming = self.jobs().iter().enumerate();
         match roaming.find(|(_, job)| job.home == Home::Any) {
             Some((account, job)) if job.plain || choose(2) == 0 => {
-                self.tell(account, job.work, queue, Call::Queue, false);
+                self.tell(account, (job.work, None), queue, Call::Queue, false);
             }
             Some((account, job)) => self.arm_for_the_end(account, job.work, queue),
             None => {}

@@ -70,8 +70,8 @@ fn compared(a: u64, b: u64) -> [bool; 4] {
 }
 
 /// JIFFIES-4: `time_after`, `time_before`, `time_after_eq`, `time_before_eq`, `time_after64`, `time_before64`,
-/// `time_after_eq64` and `time_before_eq64`. The comparisons are right on both sides of the wrap, up to half the range; exactly half the range apart
-/// each time is after the other, and neither is "after or the same", as in Linux.
+/// `time_after_eq64` and `time_before_eq64`. The comparisons are right on both sides of the wrap, up to half the
+/// range; exactly half the range apart each time is after the other, and neither is "after or the same", as in Linux.
 #[test]
 fn comparisons_outlive_the_wrap() {
     for base in [0, 1, INITIAL_JIFFIES, u64::MAX - 3, u64::MAX, 1 << 63] {
@@ -131,7 +131,7 @@ fn jiffies_count_the_ticks() {
     });
 }
 
-/// On a machine whose tick is longer than a jiffy the clock goes on by several at once.
+/// DELAYED-9: on a machine whose tick is longer than a jiffy the clock goes on by several at once.
 #[test]
 fn jiffies_on_a_coarse_tick() {
     let run = coarse(1).run(|| {

@@ -3,6 +3,7 @@
 //! Each diagnostic has a stable code. It is printed once per occurrence, on one line, with the
 //! item, its function and what to do; it never changes memory that the driver relies on.
 
+use super::advice;
 use super::backend::Backend;
 use super::item::work_struct;
 use super::queue::Queue;
@@ -104,107 +105,33 @@ impl Diagnostic {
     /// What is wrong and what to do.
     pub(crate) const fn advice(self) -> &'static str {
         match self {
-            Self::QueueUninitialised => {
-                "the item was never initialised; it is not queued. Call INIT_WORK, \
-                 INIT_DELAYED_WORK or tasklet_setup first"
-            }
-            Self::QueueDraining => {
-                "the queue is being drained or destroyed; only its own works may queue to it now. \
-                 It is not queued. Stop the producers before destroy_workqueue"
-            }
-            Self::NotAttached => {
-                "bottomhalf is not attached; nothing is queued. Attach in EvtDriverDeviceAdd, and \
-                 stop the producers before the last detach"
-            }
-            Self::NullQueue => {
-                "the workqueue is NULL; nothing is queued. Check what alloc_workqueue returned"
-            }
-            Self::WaitUninitialised => {
-                "the item was never initialised, so there is nothing to wait for. Initialise it \
-                 before the first path that may cancel it"
-            }
-            Self::WaitAtDispatch => {
-                "the call waits, and the IRQL is DISPATCH_LEVEL or above; it does not wait. Call it \
-                 at PASSIVE_LEVEL, without a spin lock"
-            }
-            Self::WaitForOneself => {
-                "the caller is the item's own function (or a work of that queue), which Linux \
-                 deadlocks on; it does not wait. Use the call that does not wait"
-            }
-            Self::DisableOverflow => {
-                "the work is disabled 65535 times; it is not disabled once more. Pair every \
-                 disable_work with enable_work"
-            }
-            Self::EnableUnderflow => {
-                "the tasklet is enabled more often than it was disabled. Pair every tasklet_enable \
-                 with a tasklet_disable"
-            }
-            Self::ArmedAtEnd => {
-                "the delayed work was armed for a queue that is destroyed; it runs once, now. Call \
-                 cancel_delayed_work_sync first"
-            }
-            Self::DisabledAtEnd => {
-                "the tasklet is scheduled and disabled at detach; it will not run. Enable it and \
-                 call tasklet_kill first"
-            }
-            Self::MaxActive => "max_active is outside 1 to 512 and is clamped",
-            Self::EnableWorkUnderflow => {
-                "the work is enabled more often than it was disabled; it stays enabled. Pair every \
-                 enable_work with a disable_work"
-            }
-            Self::MakeAtDispatch => {
-                "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
-                 EvtDriverDeviceAdd or EvtDevicePrepareHardware"
-            }
-            Self::MaxActiveOfOrdered => {
-                "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \
-                 works may overlap"
-            }
-            Self::ThawUnderflow => {
-                "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \
-                 a freeze of the same attach"
-            }
-            Self::NoSuchCpu => {
-                "the CPU asked for is not active; the work runs on some other one. Ask for one below \
-                 KeQueryActiveProcessorCountEx, or for WORK_CPU_UNBOUND"
-            }
-            Self::QueueAtEnd => {
-                "the workqueue is not destroyed at detach; it is destroyed now. Call \
-                 destroy_workqueue first"
-            }
-            Self::PendingOnStack => {
-                "the item is on a stack frame that ends, and is still pending; it is cancelled. Flush \
-                 or cancel it before destroy_work_on_stack or destroy_delayed_work_on_stack"
-            }
-            Self::ImpossibleFlags => {
-                "WQ_BH goes with WQ_HIGHPRI and WQ_PERCPU only, and with a max_active of 0; no queue is \
-                 made. Drop the other flags, or WQ_BH if its works may block"
-            }
-            Self::UnknownFlags => {
-                "some flags are none of the WQ_ constants; they are ignored. Pass WQ_ constants only, \
-                 and no internal ones"
-            }
-            Self::NameTooLong => "the name is longer than 31 bytes; the rest is cut off",
-            Self::DestroySystemQueue => {
-                "the workqueue is one of the system's, which detach destroys; it is not destroyed. \
-                 Cancel or flush the driver's own works instead"
-            }
-            Self::PerCpuAndUnbound => {
-                "WQ_PERCPU and WQ_UNBOUND exclude each other; the queue is unbound. Pass one of them"
-            }
-            Self::ReleasedTwice => {
-                "the devm_action is on a list already; it is not added again. Zero it before its first \
-                 use, and use one for each item"
-            }
-            Self::FlushDependency => {
-                "a work of a WQ_MEM_RECLAIM queue flushes a queue, or a work on one, that has no \
-                 WQ_MEM_RECLAIM and so may never get on when memory is short; it waits all the same. Give \
-                 both queues the flag, or neither"
-            }
-            Self::IrqlLeaked => {
-                "the function returned at another IRQL than it was called at; it is put back. Release \
-                 every spin lock, and lower what was raised, before it returns"
-            }
+            Self::QueueUninitialised => advice::QUEUE_UNINITIALISED,
+            Self::QueueDraining => advice::QUEUE_DRAINING,
+            Self::NotAttached => advice::NOT_ATTACHED,
+            Self::NullQueue => advice::NULL_QUEUE,
+            Self::WaitUninitialised => advice::WAIT_UNINITIALISED,
+            Self::WaitAtDispatch => advice::WAIT_AT_DISPATCH,
+            Self::WaitForOneself => advice::WAIT_FOR_ONESELF,
+            Self::DisableOverflow => advice::DISABLE_OVERFLOW,
+            Self::EnableUnderflow => advice::ENABLE_UNDERFLOW,
+            Self::ArmedAtEnd => advice::ARMED_AT_END,
+            Self::DisabledAtEnd => advice::DISABLED_AT_END,
+            Self::MaxActive => advice::MAX_ACTIVE,
+            Self::EnableWorkUnderflow => advice::ENABLE_WORK_UNDERFLOW,
+            Self::MakeAtDispatch => advice::MAKE_AT_DISPATCH,
+            Self::MaxActiveOfOrdered => advice::MAX_ACTIVE_OF_ORDERED,
+            Self::ThawUnderflow => advice::THAW_UNDERFLOW,
+            Self::NoSuchCpu => advice::NO_SUCH_CPU,
+            Self::QueueAtEnd => advice::QUEUE_AT_END,
+            Self::PendingOnStack => advice::PENDING_ON_STACK,
+            Self::ImpossibleFlags => advice::IMPOSSIBLE_FLAGS,
+            Self::UnknownFlags => advice::UNKNOWN_FLAGS,
+            Self::NameTooLong => advice::NAME_TOO_LONG,
+            Self::DestroySystemQueue => advice::DESTROY_SYSTEM_QUEUE,
+            Self::PerCpuAndUnbound => advice::PER_CPU_AND_UNBOUND,
+            Self::ReleasedTwice => advice::RELEASED_TWICE,
+            Self::FlushDependency => advice::FLUSH_DEPENDENCY,
+            Self::IrqlLeaked => advice::IRQL_LEAKED,
         }
     }
 }

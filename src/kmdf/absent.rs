@@ -99,13 +99,3 @@ unsafe impl Backend for Kmdf {
     }
     fn print(_line: fmt::Arguments<'_>) {}
 }
-
-/// NT's clocks, which stand still.
-pub(super) mod nt {
-    pub(in super::super) fn ticked_100ns() -> u64 {
-        0
-    }
-    pub(in super::super) fn precise_100ns() -> u64 {
-        0
-    }
-}

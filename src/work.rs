@@ -19,6 +19,8 @@ use crate::sync::{AtomicPtr, AtomicU64};
 use crate::workqueue::workqueue_struct;
 
 /// A work that is ready to be queued, for statics and fields. Linux: `DECLARE_WORK`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_WORK(func: work_func_t) -> work_struct {
     work_struct {
@@ -87,7 +89,7 @@ unsafe fn queue_on(target: Target, cpu: Option<u32>, work: *mut work_struct) -> 
 
 /// Queues `work` on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work`.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work`].
 ///
 /// # Safety
 ///
@@ -113,7 +115,7 @@ pub(crate) fn wanted(cpu: i32) -> Option<u32> {
 /// itself, runs where it runs now (row W03). A queue with [`WQ_UNBOUND`](crate::workqueue::WQ_UNBOUND),
 /// or an ordered one, takes the CPU for a hint and runs the work anywhere.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work`]; the worker moves its thread
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work`]; the worker moves its thread
 /// (`KeSetSystemGroupAffinityThread`).
 ///
 /// # Safety
@@ -126,7 +128,7 @@ pub unsafe fn queue_work_on(cpu: i32, wq: *mut workqueue_struct, work: *mut work
 
 /// [`queue_work_on`] on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work_on`.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work_on`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work_on`].
 ///
 /// # Safety
 ///

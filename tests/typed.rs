@@ -85,7 +85,7 @@ fn device() -> (Arc<Device>, Arc<AtomicU32>) {
 }
 
 /// TYPED-1: the queue holds the reference while the work is pending and gives it to the run: the last one
-/// frees the device, inside the function.
+/// frees the device, inside the function. Dropping the queue runs what is pending (B-49).
 #[test]
 fn the_run_may_drop_the_last_reference() {
     rows(|_| {
@@ -166,7 +166,7 @@ fn a_delayed_work_keeps_its_device() {
 }
 
 /// TYPED-4: a tasklet's reference is dropped only when the engine is done with the tasklet: here it is the
-/// last one, and the memory goes with it.
+/// last one, and the memory goes with it (B-64).
 #[test]
 fn a_tasklet_may_hold_the_last_reference() {
     rows(|_| {

@@ -351,7 +351,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Waits for the instances that run now. IRQL: <= APC.
     fn wait_for_running(&self, work: &work_struct) -> bool {
-        let waiter = pin!(Waiter::<B>::new(core::ptr::from_ref(work).addr()));
+        let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
         let waits = {
@@ -402,7 +402,8 @@ impl<B: Backend> Runtime<B> {
     /// Whether an instance of the work runs. A hint. IRQL: any.
     pub(crate) fn is_work_running(&self, work: &work_struct, raised: &Raised<B>) -> bool {
         let address = core::ptr::from_ref(work).addr();
-        self.running.shard(address).lock(raised).is_running(address)
+        let shard = self.running.shard(address).lock(raised);
+        shard.is_running(address, work.function())
     }
 
     /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.
@@ -414,7 +415,7 @@ impl<B: Backend> Runtime<B> {
         {
             return false;
         }
-        let waiter = pin!(Waiter::<B>::new(core::ptr::from_ref(work).addr()));
+        let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
         loop {
@@ -462,10 +463,11 @@ impl<B: Backend> Runtime<B> {
         let own = {
             let raised = Raised::<B>::new();
             let thread = B::thread();
-            self.running
-                .shard(address)
-                .lock(&raised)
-                .is_running_on(address, thread)
+            self.running.shard(address).lock(&raised).is_running_on(
+                address,
+                work.function(),
+                thread,
+            )
         };
         if own {
             Report::of(Diagnostic::WaitForOneself, work, name).print::<B>();

@@ -84,6 +84,7 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
     };
     let high_resolution = config.high_resolution;
     if turn.add(0) > 0 {
+        // ORDERING: SeqCst pairs with the publication in `build`; so does whoever had the turn before.
         // SAFETY: attached, and it is our turn, so nobody detaches.
         let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
         let same_host = match host {
@@ -110,6 +111,7 @@ pub(crate) fn detach() {
         return;
     }
     let turn = Turn::take();
+    // ORDERING: as in `attach`.
     // SAFETY: the caller is attached, and it is our turn, so nobody ends the runtime.
     let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
     if turn.add(0) == 1 && runtime.is_worker(Kmdf::thread()) {
@@ -144,6 +146,8 @@ fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Resu
         runtime.generation = image.generation.fetch_add(1, SeqCst) + 1;
         place.write(runtime);
     }
+    // ORDERING: SeqCst pairs with the load of `enter`: who finds the runtime finds it written. The same holds for
+    // the queue below.
     image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };
@@ -249,6 +253,8 @@ const fn utf16<const N: usize>(ascii: &[u8]) -> [u16; N] {
 
 /// Ends the runtime.
 fn tear_down(image: &Image) {
+    // ORDERING: SeqCst pairs with the publication in `build`. Both stores of null come before the grace period
+    // after them: who is not waited for has seen them (G1, G2).
     let place = image.runtime.load(SeqCst);
     // SAFETY: published, and it is our turn, so nobody else ends it.
     let runtime = unsafe { &*place };

@@ -134,6 +134,7 @@ pub(crate) unsafe fn enter_to_target(
     func: usize,
 ) -> Option<(&'static Runtime, &'static super::Queue, Raised)> {
     let (runtime, raised) = enter_to_queue(call, item, func)?;
+    // ORDERING: SeqCst pairs with the publication in attach, as in [`enter`].
     let queue = match target {
         Target::System(which) => image().system.get(which),
         Target::Kept(queue) => resolve(queue),

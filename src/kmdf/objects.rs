@@ -274,6 +274,7 @@ unsafe extern "C" fn evt_work_item(item: WDFWORKITEM) {
     let queue = context.owner;
     // SAFETY: every queue is destroyed, and its work item deleted, before the runtime is
     // unpublished: while this callback runs the runtime stays.
+    // ORDERING: SeqCst pairs with the publication in attach.
     let runtime = unsafe { &*image().runtime.load(crate::sync::Ordering::SeqCst) };
     // SAFETY: the context is the queue that the work item was made for.
     unsafe { runtime.work_item_callback(queue) };

@@ -150,7 +150,7 @@ impl<T: TaskletItem<ID> + HasTasklet<T, ID>, const ID: u64> Tasklet<T, ID> {
         self.schedule_at(owner, false)
     }
 
-    /// As [`Self::schedule`], before the CPU's normal tasklets. Linux: `tasklet_hi_schedule`.
+    /// As [`Self::schedule`], before the CPU's normal tasklets. IRQL: any. Linux: `tasklet_hi_schedule`.
     ///
     /// # Errors
     ///

@@ -77,17 +77,20 @@ impl Workqueue {
         Self(WorkqueueRef { target })
     }
 
-    /// A queue whose `max_active` counts per queueing CPU. Linux: `alloc_workqueue`.
+    /// A queue whose `max_active` counts per queueing CPU. IRQL: any. Linux:
+    /// `alloc_workqueue`.
     pub const fn bound(name: &CStr) -> Builder<'_, Bound> {
         Builder::new(name)
     }
 
-    /// A queue with one FIFO for all CPUs. Linux: `alloc_workqueue` with `WQ_UNBOUND`.
+    /// A queue with one FIFO for all CPUs. IRQL: any. Linux: `alloc_workqueue` with
+    /// `WQ_UNBOUND`.
     pub const fn unbound(name: &CStr) -> Builder<'_, Unbound> {
         Builder::new(name)
     }
 
-    /// A queue that runs one work at a time, in order. Linux: `alloc_ordered_workqueue`.
+    /// A queue that runs one work at a time, in order. IRQL: any. Linux:
+    /// `alloc_ordered_workqueue`.
     pub const fn ordered(name: &CStr) -> Builder<'_, Ordered> {
         Builder::new(name)
     }

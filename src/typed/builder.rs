@@ -7,8 +7,8 @@ use super::workqueue::Workqueue;
 use crate::engine::backend::{Backend, Irql, Status};
 use crate::kmdf::{Kmdf, generation, visit};
 use crate::workqueue::{
-    WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND,
-    alloc_ordered_workqueue, alloc_workqueue, workqueue_struct,
+    WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_NON_REENTRANT, WQ_PERCPU,
+    WQ_UNBOUND, alloc_ordered_workqueue, alloc_workqueue, workqueue_struct,
 };
 
 /// Kind of a queue: `max_active` counts per queueing CPU.
@@ -146,9 +146,24 @@ impl<Kind: HasMaxActive> Builder<'_, Kind> {
         self.max_active = max_active as i32;
         self
     }
+
+    /// A work never overlaps itself on this queue, also if the image is attached with
+    /// [`SelfReentrant`](crate::WorkReentrance::SelfReentrant). IRQL: any. Linux: `WQ_NON_REENTRANT`, before
+    /// 3.7.
+    pub const fn non_reentrant(mut self) -> Self {
+        self.flags |= WQ_NON_REENTRANT;
+        self
+    }
 }
 
 impl Builder<'_, Bound> {
+    /// Works run on the CPU that they are queued on, whatever
+    /// [`Config::pin_bound`](crate::Config::pin_bound) says. IRQL: any. Linux: `WQ_PERCPU`.
+    pub const fn percpu(mut self) -> Self {
+        self.flags |= WQ_PERCPU;
+        self
+    }
+
     /// Works that use the CPU for long. IRQL: any. Linux: `WQ_CPU_INTENSIVE`.
     pub const fn cpu_intensive(mut self) -> Self {
         self.flags |= WQ_CPU_INTENSIVE;

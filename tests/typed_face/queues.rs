@@ -12,7 +12,7 @@ use bottomhalf::{
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{rows, still_waits, wait_until};
+use super::support::{SelfReentrant, rows, still_waits, wait_until};
 use super::{device, request};
 
 /// A delayed work in a box.
@@ -227,6 +227,43 @@ fn builders_make_the_queues_that_they_say() {
         sim_assert_eq!(at_once(unbound.unwrap()), 2);
         let ordered = Workqueue::ordered(c"o").freezable().mem_reclaim().build();
         sim_assert_eq!(at_once(ordered.unwrap()), 1);
+    });
+}
+
+/// TYPED-10: a queue that is not reentrant keeps a work from overlapping itself, whatever the attach says; on a
+/// per-CPU queue it runs where it was queued.
+#[test]
+fn builders_say_how_a_work_meets_itself_and_where_it_runs() {
+    rows(|rig| {
+        for non_reentrant in [true, false] {
+            let (device, _) = device();
+            let builder = Workqueue::unbound(c"own").max_active(4);
+            let builder = if non_reentrant {
+                builder.non_reentrant()
+            } else {
+                builder
+            };
+            let queue = builder.build().unwrap();
+            sim_assert!(queue.enqueue::<_, 0>(Arc::clone(&device)).is_ok());
+            wait_until({
+                let device = Arc::clone(&device);
+                move || device.resets.load(SeqCst) == 1
+            });
+            sim_assert!(queue.enqueue::<_, 0>(Arc::clone(&device)).is_ok());
+            world::settle();
+            let overlaps = rig.reentrance == SelfReentrant && !non_reentrant;
+            sim_assert_eq!(device.resets.load(SeqCst), if overlaps { 2 } else { 1 });
+            device.gate.open();
+            drop(queue);
+            sim_assert_eq!(device.resets.load(SeqCst), 2);
+        }
+        let queue = Workqueue::bound(c"where").percpu().build().unwrap();
+        for cpu in 0..4 {
+            let spawned = world::run_on_cpu(cpu, || {
+                queue.try_spawn(move || sim_assert_eq!(world::current_cpu(), cpu))
+            });
+            sim_assert!(spawned.is_ok());
+        }
     });
 }
 

@@ -99,13 +99,3 @@ unsafe impl Backend for Kmdf {
     }
     fn print(_line: fmt::Arguments<'_>) {}
 }
-
-/// The clocks of a kernel that is not there.
-pub(crate) mod nt {
-    pub(crate) fn precise_100ns() -> u64 {
-        0
-    }
-    pub(crate) fn ticked_100ns() -> u64 {
-        0
-    }
-}

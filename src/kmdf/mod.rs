@@ -45,8 +45,6 @@ pub(crate) use self::backend::Kmdf;
 #[cfg(not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))))]
 mod absent;
 #[cfg(not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))))]
-use self::absent::nt;
-#[cfg(not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))))]
 pub(crate) use self::absent::{Kmdf, attach, detach};
 
 #[cfg_attr(

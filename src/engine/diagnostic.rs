@@ -41,6 +41,10 @@ pub(crate) enum Diagnostic {
     MaxActive,
     /// A queue made by `alloc_workqueue` was still there at detach.
     QueueAtEnd,
+    /// Spinning for a tasklet on the CPU that runs it.
+    SpinOnOwnCpu,
+    /// SCHED or RUN of a tasklet is not set where it has to be.
+    StateLost,
 }
 
 impl Diagnostic {
@@ -62,6 +66,8 @@ impl Diagnostic {
             Self::QueueAtEnd => "BH13",
             Self::EnableWorkUnderflow => "BH14",
             Self::MakeAtDispatch => "BH15",
+            Self::SpinOnOwnCpu => "BH16",
+            Self::StateLost => "BH19",
         }
     }
 
@@ -119,6 +125,14 @@ impl Diagnostic {
             Self::MakeAtDispatch => {
                 "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
                  EvtDriverDeviceAdd or EvtDevicePrepareHardware"
+            }
+            Self::SpinOnOwnCpu => {
+                "the tasklet runs on this CPU, under the caller, and would never end while the \
+                 caller spins for it; it does not wait. Use tasklet_disable_nosync here"
+            }
+            Self::StateLost => {
+                "the tasklet is not scheduled or locked, as it was before. Do not initialise it \
+                 before tasklet_kill has returned, and unlock only after a tasklet_trylock"
             }
             Self::QueueAtEnd => {
                 "the workqueue is not destroyed at detach; it is destroyed now. Call \

@@ -136,10 +136,17 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
         let array = place.add(1).cast();
         place.write(Runtime::new(backend, reentrant, cpus, array));
     }
-    image.generation.fetch_add(1, SeqCst);
-    image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };
+    if let Err(status) = runtime.start_threads() {
+        runtime.join_threads();
+        delete_objects(&runtime.backend);
+        // SAFETY: nobody else has seen the runtime, and the threads have ended.
+        unsafe { Kmdf::free(memory.as_ptr()) };
+        return Err(status);
+    }
+    image.generation.fetch_add(1, SeqCst);
+    image.runtime.store(place.as_ptr(), SeqCst);
     let Some(system) = runtime.create_queue(b"events", 0, 0) else {
         tear_down(image);
         return Err(Status::INSUFFICIENT_RESOURCES);
@@ -242,6 +249,7 @@ fn tear_down(image: &Image) {
     // SAFETY: published, and it is our turn, so nobody else ends it.
     let runtime = unsafe { &*place };
     runtime.close();
+    runtime.finish_tasklets();
     let system = image.system_wq.swap(core::ptr::null_mut(), SeqCst);
     // G2: who has looked it up before may still be waiting for it.
     runtime.synchronize();
@@ -252,7 +260,8 @@ fn tear_down(image: &Image) {
     runtime.synchronize();
     // G2: who came in after `close` had waited may still be inside; nobody comes in any more.
     runtime.wait_for_visitors();
-    // After the grace periods: a tasklet that was scheduled while it ran elsewhere has had its run.
+    // A tasklet that somebody outside has made runnable since.
+    runtime.finish_tasklets();
     let left = runtime.counters().pending;
     if left > 0 {
         report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);

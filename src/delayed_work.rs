@@ -8,7 +8,7 @@ use crate::engine::delayed::Modified;
 pub use crate::engine::item::delayed_work;
 use crate::engine::work::refuse;
 use crate::kmdf::{Queue, Raised, Runtime, Target, enter_to_target, visit};
-use crate::work::{DECLARE_WORK, identity, work_func_t, work_pending, work_struct};
+use crate::work::{DECLARE_WORK, identity, wanted, work_func_t, work_pending, work_struct};
 use crate::workqueue::workqueue_struct;
 
 /// A delayed work that is ready to be queued, for statics and fields. Linux:
@@ -73,6 +73,21 @@ pub(crate) unsafe fn queue_delayed_to(
     dwork: *const delayed_work,
     delay: u64,
 ) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_delayed_at(target, None, dwork, delay) }
+}
+
+/// [`queue_delayed_to`] for a CPU, or none.
+///
+/// # Safety
+///
+/// As for [`queue_delayed_to`].
+unsafe fn queue_delayed_at(
+    target: Target,
+    cpu: Option<u32>,
+    dwork: *const delayed_work,
+    delay: u64,
+) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
     if refuse(&dwork.work) {
@@ -84,7 +99,7 @@ pub(crate) unsafe fn queue_delayed_to(
             target,
             dwork,
             "queue_delayed_work",
-            |runtime, queue, raised| runtime.queue_delayed(queue, dwork, delay, raised),
+            |runtime, queue, raised| runtime.queue_delayed(queue, dwork, delay, cpu, raised),
         )
     };
     queued == Some(true)
@@ -98,6 +113,56 @@ pub(crate) unsafe fn queue_delayed_to(
 pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
     unsafe { queue_delayed_to(Target::System, dwork, delay) }
+}
+
+/// [`queue_delayed_work`] for `cpu`: when the delay is over, it is queued as by
+/// [`queue_work_on`](crate::work::queue_work_on). Linux: `queue_delayed_work_on`.
+///
+/// [`WORK_CPU_UNBOUND`](crate::work::WORK_CPU_UNBOUND) asks for nothing; a CPU that is not active when
+/// it is armed is reported (BH18). Returns, IRQL and KMDF calls as for [`queue_delayed_work`].
+///
+/// # Safety
+///
+/// As for [`queue_delayed_work`].
+pub unsafe fn queue_delayed_work_on(
+    cpu: i32,
+    wq: *mut workqueue_struct,
+    dwork: *mut delayed_work,
+    delay: u64,
+) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_delayed_at(Target::Kept(wq.cast()), wanted(cpu), dwork, delay) }
+}
+
+/// [`queue_delayed_work_on`] on [`system_wq`](crate::workqueue::system_wq). Linux:
+/// `schedule_delayed_work_on`.
+///
+/// Returns, IRQL and KMDF calls as for [`queue_delayed_work_on`].
+///
+/// # Safety
+///
+/// As for [`queue_delayed_work`].
+pub unsafe fn schedule_delayed_work_on(cpu: i32, dwork: *mut delayed_work, delay: u64) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_delayed_at(Target::System, wanted(cpu), dwork, delay) }
+}
+
+/// [`mod_delayed_work`] for `cpu`, as [`queue_delayed_work_on`] takes it. Linux: `mod_delayed_work_on`.
+///
+/// Returns, IRQL and KMDF calls as for [`mod_delayed_work`].
+///
+/// # Safety
+///
+/// As for [`queue_delayed_work`].
+pub unsafe fn mod_delayed_work_on(
+    cpu: i32,
+    wq: *mut workqueue_struct,
+    dwork: *mut delayed_work,
+    delay: u64,
+) -> bool {
+    // SAFETY: by the caller's word.
+    let modified = unsafe { modify_at(Target::Kept(wq.cast()), wanted(cpu), dwork, delay) };
+    matches!(modified, Modified::Again | Modified::Dropped)
 }
 
 /// Makes `dwork` due on `wq` after `delay` jiffies from now, whatever it was doing: an armed timer
@@ -127,6 +192,21 @@ pub unsafe fn mod_delayed_work(
 ///
 /// As for [`mod_delayed_work`].
 pub(crate) unsafe fn modify(target: Target, dwork: *const delayed_work, delay: u64) -> Modified {
+    // SAFETY: by the caller's word.
+    unsafe { modify_at(target, None, dwork, delay) }
+}
+
+/// [`modify`] for a CPU, or none.
+///
+/// # Safety
+///
+/// As for [`modify`].
+unsafe fn modify_at(
+    target: Target,
+    cpu: Option<u32>,
+    dwork: *const delayed_work,
+    delay: u64,
+) -> Modified {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
     // SAFETY: by the caller's word.
@@ -135,7 +215,7 @@ pub(crate) unsafe fn modify(target: Target, dwork: *const delayed_work, delay: u
             target,
             dwork,
             "mod_delayed_work",
-            |runtime, queue, raised| runtime.modify_delayed(queue, dwork, delay, raised),
+            |runtime, queue, raised| runtime.modify_delayed(queue, dwork, delay, cpu, raised),
         )
     };
     modified.unwrap_or(Modified::Refused)
@@ -217,15 +297,6 @@ pub unsafe fn flush_delayed_work(dwork: *mut delayed_work) -> bool {
 pub unsafe fn delayed_work_pending(dwork: *const delayed_work) -> bool {
     // SAFETY: by the caller's word; `work` is the first member.
     unsafe { work_pending(dwork.cast()) }
-}
-
-/// Jiffies now. Linux: `jiffies`.
-///
-/// IRQL: any. Stands still while the machine sleeps.
-#[must_use]
-pub fn jiffies() -> u64 {
-    use crate::engine::backend::Backend;
-    crate::engine::time::jiffies_at(crate::kmdf::Kmdf::now_100ns())
 }
 
 /// Disables `dwork` once more, and cancels it, armed or queued; does not wait.

@@ -1,7 +1,8 @@
 //! All Linux names at once: `use bottomhalf::linux::*;` for code translated line by line.
 
 pub use crate::delayed_work::*;
-pub use crate::engine::time::{HZ, MAX_JIFFY_OFFSET, msecs_to_jiffies};
+pub use crate::jiffies::*;
+pub use crate::on_cpu::*;
 pub use crate::tasklet::*;
 pub use crate::work::*;
 pub use crate::workqueue::*;

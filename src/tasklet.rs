@@ -9,7 +9,7 @@
 //! before the others.
 
 pub use crate::engine::item::{tasklet_callback, tasklet_func, tasklet_struct};
-use crate::engine::tasklet::{RUN, SCHED, kind, refuse};
+use crate::engine::tasklet::{RUN, SCHED, forget_parked, kind, refuse};
 use crate::engine::tasklet_wait::trylock;
 use crate::kmdf::{enter_to_queue, visit};
 use crate::sync::Ordering::{Relaxed, SeqCst};
@@ -226,7 +226,7 @@ pub unsafe fn tasklet_trylock(t: *mut tasklet_struct) -> bool {
 /// Gives back what [`tasklet_trylock`] took; what was scheduled meanwhile runs, on the CPU that
 /// scheduled it. Linux: `tasklet_unlock`.
 ///
-/// IRQL: any. Does not block. A tasklet that is not locked is reported (BH19).
+/// IRQL: any. Does not block. A tasklet that is not locked is reported (BH28).
 ///
 /// # Safety
 ///
@@ -236,9 +236,12 @@ pub unsafe fn tasklet_unlock(t: *mut tasklet_struct) {
     let tasklet = unsafe { &*t };
     match crate::kmdf::enter() {
         Some((runtime, raised)) => runtime.tasklet_unlock(tasklet, raised),
-        // ORDERING: nothing runs without a runtime.
+        // ORDERING: as in `tasklet_enable`.
         None => {
             tasklet.state.fetch_and(!RUN, SeqCst);
+            if tasklet.count.load(SeqCst) == 0 {
+                forget_parked(tasklet);
+            }
         }
     }
 }
@@ -285,9 +288,12 @@ pub unsafe fn tasklet_enable(t: *mut tasklet_struct) {
     let tasklet = unsafe { &*t };
     match crate::kmdf::enter() {
         Some((runtime, raised)) => runtime.tasklet_enable(tasklet, raised),
-        // ORDERING: nothing runs without a runtime.
+        // ORDERING: nothing runs without a runtime. What a detach has left scheduled could run now, and
+        // never will.
         None => {
-            tasklet.count.fetch_sub(1, SeqCst);
+            if tasklet.count.fetch_sub(1, SeqCst) == 1 {
+                forget_parked(tasklet);
+            }
         }
     }
 }
@@ -306,9 +312,7 @@ pub unsafe fn tasklet_kill(t: *mut tasklet_struct) {
     let tasklet = unsafe { &*t };
     match visit() {
         Some(runtime) => runtime.tasklet_kill(tasklet),
-        // ORDERING: nothing runs without a runtime: whatever was scheduled is not any more.
-        None => {
-            tasklet.state.fetch_and(!SCHED, SeqCst);
-        }
+        // Nothing runs without a runtime: whatever was scheduled is not any more.
+        None => forget_parked(tasklet),
     }
 }

@@ -8,6 +8,7 @@
 //! Whether a work that is queued while it runs may run in parallel with itself is the driver's
 //! choice: [`WorkReentrance`](crate::WorkReentrance).
 
+use crate::engine::item::ANY_CPU;
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
 use crate::engine::work::refuse;
@@ -62,6 +63,16 @@ pub unsafe fn queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> b
 ///
 /// As for [`queue_work`], for a queue that the caller keeps.
 pub(crate) unsafe fn queue_to(target: Target, work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_on(target, None, work) }
+}
+
+/// [`queue_to`] for a CPU, or none.
+///
+/// # Safety
+///
+/// As for [`queue_to`].
+unsafe fn queue_on(target: Target, cpu: Option<u32>, work: *mut work_struct) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let work = unsafe { &*work };
     if refuse(work) {
@@ -70,7 +81,7 @@ pub(crate) unsafe fn queue_to(target: Target, work: *mut work_struct) -> bool {
     let (item, func) = identity(work);
     // SAFETY: by the caller's word.
     let entered = unsafe { enter_to_target(target, "queue_work", item, func) };
-    entered.is_some_and(|(runtime, queue, raised)| runtime.queue_work(queue, work, raised))
+    entered.is_some_and(|(runtime, queue, raised)| runtime.queue_work(queue, work, cpu, raised))
 }
 
 /// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.
@@ -83,6 +94,45 @@ pub(crate) unsafe fn queue_to(target: Target, work: *mut work_struct) -> bool {
 pub unsafe fn schedule_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     unsafe { queue_to(Target::System, work) }
+}
+
+/// The CPU of the calls named `_on`: none, wherever the caller is. Linux: `WORK_CPU_UNBOUND`, which is
+/// `NR_CPUS`; this is its greatest value.
+pub const WORK_CPU_UNBOUND: i32 = ANY_CPU;
+
+/// The CPU that a call named `_on` asks for.
+pub(crate) fn wanted(cpu: i32) -> Option<u32> {
+    (cpu != WORK_CPU_UNBOUND).then_some(cpu.cast_unsigned())
+}
+
+/// [`queue_work`] for `cpu`: on a bound queue the function runs there. Linux: `queue_work_on`.
+///
+/// [`WORK_CPU_UNBOUND`] asks for nothing: that is `queue_work`. A CPU that is not active is reported
+/// (BH18), and the work runs elsewhere. A work that is queued while it runs, and may not overlap
+/// itself, runs where it runs now (row W03). A queue with [`WQ_UNBOUND`](crate::workqueue::WQ_UNBOUND),
+/// or an ordered one, takes the CPU for a hint and runs the work anywhere.
+///
+/// Returns, IRQL and KMDF calls as for [`queue_work`]; the worker moves its thread
+/// (`KeSetSystemGroupAffinityThread`).
+///
+/// # Safety
+///
+/// As for [`queue_work`].
+pub unsafe fn queue_work_on(cpu: i32, wq: *mut workqueue_struct, work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_on(Target::Kept(wq.cast()), wanted(cpu), work) }
+}
+
+/// [`queue_work_on`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work_on`.
+///
+/// Returns, IRQL and KMDF calls as for [`queue_work_on`].
+///
+/// # Safety
+///
+/// As for [`schedule_work`].
+pub unsafe fn schedule_work_on(cpu: i32, work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_on(Target::System, wanted(cpu), work) }
 }
 
 /// Cancels `work`, keeps it from being queued meanwhile, and waits until it does not run.

@@ -5,19 +5,24 @@ use core::ffi::CStr;
 use crate::engine::backend::{Backend, Irql};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::queue::flag;
-use crate::kmdf::{Kmdf, Queue, image, resolve, system_name, visit};
+use crate::kmdf::{Kmdf, Queue, Runtime, enter, image, resolve, system_name, visit};
 use crate::sync::Ordering::SeqCst;
+use crate::work::wanted;
 
 /// Not bound to the CPU that queues: works of one queue share one FIFO and start on any CPU.
 pub const WQ_UNBOUND: u32 = flag::UNBOUND;
-/// Frozen by suspend.
-pub const WQ_FREEZABLE: u32 = 1 << 2;
+/// Stands still between [`Attachment::freeze`](crate::Attachment::freeze) and
+/// [`thaw`](crate::Attachment::thaw).
+pub const WQ_FREEZABLE: u32 = flag::FREEZABLE;
 /// Guaranteed to make progress when memory is short.
 pub const WQ_MEM_RECLAIM: u32 = 1 << 3;
 /// Works run at high priority.
-pub const WQ_HIGHPRI: u32 = 1 << 4;
+pub const WQ_HIGHPRI: u32 = flag::HIGHPRI;
 /// Works may use the CPU for long. KMDF has no concurrency management, so it changes nothing.
 pub const WQ_CPU_INTENSIVE: u32 = 1 << 5;
+/// Works run on the CPU that they are queued on, whatever [`Config::pin_bound`](crate::Config::pin_bound)
+/// says. Linux since 6.17, where it says no more than that `WQ_UNBOUND` is not meant.
+pub const WQ_PERCPU: u32 = flag::PERCPU;
 /// Works of this queue never overlap themselves, even if the image is attached with
 /// [`SelfReentrant`](crate::WorkReentrance::SelfReentrant). Not a flag of Linux since 3.7, where it is
 /// the rule for all.
@@ -115,6 +120,48 @@ pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
     if let Some(runtime) = visit() {
         runtime.destroy_queue(wq.cast::<Queue>());
     }
+}
+
+/// Lets `max_active` works of `wq` run at once from now on: per queueing CPU, or in all with
+/// [`WQ_UNBOUND`]. If that is more than before, works that were held back start at once; if it is less,
+/// those that run go on. Linux: `workqueue_set_max_active`.
+///
+/// Values outside 1 to 512 are clamped and reported (BH12). An ordered queue is left as it is (BH19).
+///
+/// IRQL: <= DISPATCH. Does not block. KMDF: at most one `WdfWorkItemEnqueue`.
+///
+/// # Safety
+///
+/// `wq` is a live queue or null, and stays so during the call.
+pub unsafe fn workqueue_set_max_active(wq: *mut workqueue_struct, max_active: i32) {
+    let call = "workqueue_set_max_active";
+    let Some(runtime) = visit() else {
+        report::<Kmdf>(Diagnostic::NotAttached, call, 0, 0);
+        return;
+    };
+    // SAFETY: alive or null, by the caller's word.
+    match unsafe { resolve(wq.cast()).as_ref() } {
+        Some(queue) => runtime.set_max_active(queue, max_active),
+        None => report::<Kmdf>(Diagnostic::NullQueue, call, 0, 0),
+    }
+}
+
+/// Whether works that `cpu` has queued on `wq` wait for others of that CPU to end, by `max_active`. A
+/// hint: it may have changed. [`WORK_CPU_UNBOUND`](crate::work::WORK_CPU_UNBOUND) asks for the CPU of
+/// the caller; an unbound or ordered queue has one answer for all. Linux: `workqueue_congested`.
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// `wq` is a live queue or null, and stays so during the call.
+#[must_use]
+pub unsafe fn workqueue_congested(cpu: i32, wq: *mut workqueue_struct) -> bool {
+    enter().is_some_and(|(_, raised)| {
+        // SAFETY: alive or null, by the caller's word; raised, so `system_wq` is resolved safely.
+        let queue = unsafe { resolve(wq.cast()).as_ref() };
+        queue.is_some_and(|queue| Runtime::is_congested(queue, wanted(cpu), &raised))
+    })
 }
 
 /// The queue that `schedule_work` uses; null before attach and after detach. A driver may keep the

@@ -78,6 +78,10 @@ structures! { structures:
     _KEVENT { Header }
     _PROCESSOR_NUMBER { Group, Number, Reserved }
     _GROUP_AFFINITY { Mask, Group, Reserved }
+    _KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT { State, NtNumber, Status, ProcNumber }
+    _KDPC_WATCHDOG_INFORMATION {
+        DpcTimeLimit, DpcTimeCount, DpcWatchdogLimit, DpcWatchdogCount, Reserved,
+    }
     _OBJECT_ATTRIBUTES {
         Length, RootDirectory, ObjectName, Attributes, SecurityDescriptor,
         SecurityQualityOfService,
@@ -117,6 +121,9 @@ enumerations! { enumerations:
     _KWAIT_REASON { Executive, DelayExecution, UserRequest }
     _MODE { KernelMode, UserMode, MaximumMode }
     _KDPC_IMPORTANCE { LowImportance, MediumImportance, HighImportance, MediumHighImportance }
+    KE_PROCESSOR_CHANGE_NOTIFY_STATE {
+        KeProcessorAddStartNotify, KeProcessorAddCompleteNotify, KeProcessorAddFailureNotify,
+    }
 }
 
 /// The rows of `tsv` against `table`, both ways: what differs, one line each.
@@ -243,6 +250,7 @@ fn constants_have_their_documented_values() {
     );
     assert_eq!((POOL_FLAG_UNINITIALIZED, POOL_FLAG_NON_PAGED), (0x2, 0x40));
     assert_eq!(ALL_PROCESSOR_GROUPS, 0xFFFF);
+    assert_eq!(KE_PROCESSOR_CHANGE_ADD_EXISTING, 1);
     assert_eq!(THREAD_ALL_ACCESS, 0x1F_FFFF);
     assert_eq!(OBJ_KERNEL_HANDLE, 0x200);
 }

@@ -176,7 +176,7 @@ fn a_thread_ends_itself() {
                     std::ptr::null_mut(),
                     0,
                     &raw mut object,
-                    null,
+                    null.cast(),
                 );
                 ntddk::ZwClose(handle);
                 common::wait_for(object, None);

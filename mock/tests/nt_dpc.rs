@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{Dpc, run};
 use kmdf_mock::world::{self, Sim};
-use kmdf_mock::{_KDPC_IMPORTANCE, sim_assert, sim_assert_eq};
+use kmdf_mock::{_KDPC_IMPORTANCE, ntddk, sim_assert, sim_assert_eq};
 
 /// D-8, D-10, D-18: an insertion at DISPATCH_LEVEL is TRUE once, then FALSE; the routine runs once, at
 /// DISPATCH_LEVEL, when the IRQL is lowered.
@@ -159,6 +159,78 @@ fn a_routine_without_end_hits_the_watchdog() {
         })
         .unwrap_err();
     assert_eq!(failure.code(), "DPC_WATCHDOG(0x133,0)");
+}
+
+/// D-25, N-35: KeShouldYieldProcessor says no below DISPATCH_LEVEL, and above it from the configured time on.
+#[test]
+fn a_dpc_is_asked_to_yield_when_its_budget_is_spent() {
+    fn asked() -> bool {
+        // SAFETY: the call has no requirement.
+        unsafe { ntddk::KeShouldYieldProcessor() != 0 }
+    }
+    world::seeds(0..50, |seed| {
+        Sim::new(seed)
+            .yield_after_100ns(2_000)
+            .run(|| {
+                let polls = Arc::new(AtomicU32::new(0));
+                let seen = Arc::clone(&polls);
+                let dpc = Dpc::new(move || {
+                    // SAFETY: the call has no requirement.
+                    unsafe { ntddk::KeStallExecutionProcessor(100) };
+                    sim_assert!(!asked(), "at half the budget");
+                    while !asked() {
+                        seen.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+                sim_assert!(!asked(), "at PASSIVE_LEVEL");
+                world::run_on_cpu(0, || dpc.insert());
+                world::settle();
+                let polls = polls.load(Ordering::SeqCst);
+                sim_assert!((1..=1_000).contains(&polls), "{polls} polls of 100 ns");
+                sim_assert!(!asked(), "at PASSIVE_LEVEL again");
+            })
+            .unwrap();
+    });
+    // The control: a DPC within its budget is never asked to yield.
+    Sim::new(1)
+        .yield_after_100ns(1_000_000)
+        .watchdog_100ns(10_000_000, 10_000_000)
+        .run(|| {
+            let dpc = Dpc::new(|| (0..1_000).for_each(|_| sim_assert!(!asked())));
+            dpc.insert();
+            world::settle();
+        })
+        .unwrap();
+}
+
+/// D-25, N-35: the watchdog's limits and what is left of them, in ticks.
+#[test]
+fn the_watchdog_can_be_queried() {
+    fn query() -> (u32, u32, u32, u32) {
+        let mut now = kmdf_mock::KDPC_WATCHDOG_INFORMATION::default();
+        // SAFETY: the structure is valid for the call.
+        let status = unsafe { ntddk::KeQueryDpcWatchdogInformation(&raw mut now) };
+        sim_assert_eq!(status, 0);
+        let left = (now.DpcTimeCount, now.DpcWatchdogCount);
+        (now.DpcTimeLimit, left.0, now.DpcWatchdogLimit, left.1)
+    }
+    Sim::new(1)
+        .tick_100ns(10_000)
+        .watchdog_100ns(50_000, 100_000)
+        .run(|| {
+            sim_assert_eq!(query(), (5, 5, 10, 10));
+            let dpc = Dpc::new(|| {
+                // SAFETY: the call has no requirement.
+                unsafe { ntddk::KeStallExecutionProcessor(2_500) };
+                sim_assert_eq!(query(), (5, 3, 10, 8));
+            });
+            world::run_on_cpu(0, || dpc.insert());
+            world::settle();
+            sim_assert_eq!(query(), (5, 5, 10, 10));
+        })
+        .unwrap();
+    let high = Sim::new(1).run(|| world::at_irql(3, query));
+    assert_eq!(high.unwrap_err().code(), "DV(0xC4,0x20003)");
 }
 
 /// D-19, D-24: the CPU is the target if there is one, else the CPU of the insertion; a target set while the DPC

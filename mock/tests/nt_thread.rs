@@ -94,7 +94,7 @@ fn a_thread_object_without_a_reference_is_gone() {
                     std::ptr::null_mut(),
                     0,
                     &raw mut object,
-                    null,
+                    null.cast(),
                 );
                 ntddk::ZwClose(handle);
                 ntddk::ObfDereferenceObject(object);
@@ -245,6 +245,125 @@ fn what_a_worker_routine_leaves_behind_is_convicted() {
         unsafe { ntddk::KeSetSystemGroupAffinityThread(&raw mut mask, ptr::null_mut()) };
     });
     assert_eq!(affinity, "SIM_AFFINITY_LEAK");
+    // SAFETY: the current thread's object is valid.
+    let set =
+        |priority| unsafe { ntddk::KeSetPriorityThread(ntddk::KeGetCurrentThread(), priority) };
+    let priority = worker_failure(move || {
+        set(16);
+    });
+    assert_eq!(priority, "SIM_PRIORITY_LEAK");
+}
+
+/// W-16, W-29: a worker of the delayed queue has priority 12. The control of the test above: a routine that gives
+/// back CPU and priority as they were is not convicted.
+#[test]
+fn a_worker_routine_that_restores_its_thread_is_not_convicted() {
+    run(0..50, |_| {
+        let ran = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&ran);
+        let item = WorkItem::new(move || {
+            // SAFETY: the current thread's object is valid.
+            let me = unsafe { ntddk::KeGetCurrentThread() };
+            // SAFETY: as above.
+            let before = unsafe { ntddk::KeSetPriorityThread(me, 16) };
+            sim_assert_eq!(before, 12);
+            world::run_on_cpu(2, || sim_assert_eq!(world::current_cpu(), 2));
+            // SAFETY: as above.
+            sim_assert_eq!(unsafe { ntddk::KeSetPriorityThread(me, before) }, 16);
+            seen.fetch_add(1, Ordering::SeqCst);
+        });
+        item.queue();
+        world::settle();
+        sim_assert_eq!(ran.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// N-32: the IRQL ceilings of what a thread does to itself: affinity up to DISPATCH_LEVEL, priority at
+/// PASSIVE_LEVEL only. Priorities outside 1 to 31 are none.
+#[test]
+fn affinity_and_priority_have_ceilings() {
+    fn affinity() {
+        let mut mask = GROUP_AFFINITY {
+            Mask: 1,
+            ..Default::default()
+        };
+        let mut before = GROUP_AFFINITY::default();
+        // SAFETY: both structures are valid for the calls.
+        unsafe {
+            ntddk::KeSetSystemGroupAffinityThread(&raw mut mask, &raw mut before);
+            ntddk::KeRevertToUserGroupAffinityThread(&raw mut before);
+        }
+    }
+    fn priority(priority: i32) {
+        // SAFETY: the current thread's object is valid.
+        unsafe { ntddk::KeSetPriorityThread(ntddk::KeGetCurrentThread(), priority) };
+    }
+    let code = |irql, f: fn()| {
+        let result = Sim::new(3).run(move || world::at_irql(irql, f));
+        result.err().map(|failure| failure.code().to_owned())
+    };
+    let high = Some("DV(0xC4,0x20003)".to_owned());
+    assert_eq!(code(2, affinity), None);
+    assert_eq!(code(3, affinity), high);
+    assert_eq!(code(0, || priority(31)), None);
+    assert_eq!(code(2, || priority(31)), high);
+    let none = Some("INVALID_PARAMETER(KeSetPriorityThread)".to_owned());
+    assert_eq!(code(0, || priority(0)), none);
+    assert_eq!(code(0, || priority(32)), none);
+}
+
+/// N-2, N-32: a wait for a thread with a timeout ends with STATUS_TIMEOUT, never early, while the thread runs, and
+/// with success once it has ended; at DISPATCH_LEVEL it is a poll.
+#[test]
+fn a_wait_for_a_thread_can_time_out() {
+    static DONE: kmdf_mock::image::Static<common::Event> =
+        kmdf_mock::image::Static::new(common::Event::notification);
+    unsafe extern "C" fn until_done(_: *mut c_void) {
+        DONE.get().wait(None);
+    }
+    run(0..50, |_| {
+        let object = common::system_thread(until_done, ptr::null_mut());
+        let start = world::now_100ns();
+        sim_assert_eq!(wait_for(object, Some(-50_000)), 0x102);
+        sim_assert!(world::now_100ns() >= start + 50_000);
+        world::at_dispatch(|| sim_assert_eq!(wait_for(object, Some(0)), 0x102));
+        DONE.get().set();
+        sim_assert_eq!(wait_for(object, Some(-1_000_000)), 0);
+        world::at_dispatch(|| sim_assert_eq!(wait_for(object, Some(0)), 0));
+        // SAFETY: the reference is ours.
+        unsafe { ntddk::ObfDereferenceObject(object) };
+    });
+}
+
+/// N-21, N-41: a thread that has bound itself to a CPU and raised to DISPATCH_LEVEL there keeps that CPU, runs no
+/// DPC of it meanwhile, and the DPCs queued there run when it lowers.
+#[test]
+fn a_bound_thread_at_dispatch_owns_its_cpu() {
+    run(0..100, |_| {
+        let ran = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&ran);
+        let dpc = Dpc::new(move || {
+            sim_assert_eq!(world::current_cpu(), 3);
+            seen.fetch_add(1, Ordering::SeqCst);
+        });
+        dpc.set_importance(kmdf_mock::_KDPC_IMPORTANCE::MediumHighImportance);
+        dpc.set_target(3);
+        let gate = world::Gate::new();
+        world::run_on_cpu(3, || {
+            world::at_dispatch(|| {
+                let (other, open) = (dpc.clone(), gate.clone());
+                world::spawn("other", Some(0), move || {
+                    sim_assert!(other.insert());
+                    open.open();
+                });
+                while !gate.is_open() {
+                    kmdf_mock::sync::preempt();
+                }
+                sim_assert_eq!((world::current_cpu(), ran.load(Ordering::SeqCst)), (3, 0));
+            });
+            sim_assert_eq!((world::current_cpu(), ran.load(Ordering::SeqCst)), (3, 1));
+        });
+    });
 }
 
 /// W-32: a raw work item that is queued twice is 0xE4/1; freed while queued 0xE4/0.

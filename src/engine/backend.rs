@@ -55,6 +55,19 @@ impl fmt::Debug for Status {
 
 impl core::error::Error for Status {}
 
+/// The level at which a timer calls back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimerLevel {
+    /// PASSIVE_LEVEL: from NT's worker pool (T-27).
+    Passive,
+    /// DISPATCH_LEVEL: from a DPC.
+    Dispatch,
+}
+
+impl TimerLevel {
+    pub(crate) const ALL: [Self; 2] = [Self::Passive, Self::Dispatch];
+}
+
 /// What the engine needs from a kernel. `kmdf::Kmdf` provides it over WDF objects; tests of the
 /// engine bring scripted ones.
 ///
@@ -96,8 +109,8 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// Identity of the current thread. IRQL: <= APC to mean its caller (N-26). NT:
     /// `KeGetCurrentThread`.
     fn thread() -> usize;
-    /// 100 ns units that stop while the machine sleeps, as of the last tick. IRQL: any.
-    /// NT: `KeQueryUnbiasedInterruptTime`.
+    /// 100 ns units, as of the last tick; they stop while the machine sleeps. IRQL: any.
+    /// NT: `KeQueryUnbiasedInterruptTime`, or `KeQueryInterruptTimePrecise` if the driver wants it.
     fn now_100ns() -> u64;
     /// The longest that a tick takes, and so how far `now_100ns` may be behind. IRQL: any.
     /// NT: `KeQueryTimeIncrement`.
@@ -107,6 +120,9 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// IRQL: = DISPATCH. NT: `KeShouldYieldProcessor`.
     fn should_yield() -> bool;
 
+    /// Ends the current thread, which `thread_start` made. IRQL: = PASSIVE. NT:
+    /// `PsTerminateSystemThread`.
+    fn thread_exit();
     /// Starts a thread that calls `entry` with `context` at PASSIVE_LEVEL. IRQL: = PASSIVE. NT:
     /// `PsCreateSystemThread`.
     ///
@@ -171,8 +187,9 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
 
     /// Queues the DPC of `cpu`. IRQL: any. NT: `WdfDpcEnqueue`.
     fn dpc_enqueue(&self, cpu: u32);
-    /// Arms the timer for `due_100ns` from now, at least 1. IRQL: <= DISPATCH. NT: `WdfTimerStart`.
-    fn timer_start(&self, due_100ns: u64);
+    /// Arms the timer of `level` for `due_100ns` from now, at least 1. IRQL: <= DISPATCH. NT:
+    /// `WdfTimerStart`.
+    fn timer_start(&self, level: TimerLevel, due_100ns: u64);
 
     /// Makes a work item that calls `Runtime::work_item_callback` with `context`.
     /// IRQL: = PASSIVE. NT: `WdfWorkItemCreate`.

@@ -10,7 +10,9 @@ use intrusive_collections::{LinkedListLink, UnsafeRef, intrusive_adapter};
 use super::backend::Backend;
 use super::item::work_struct;
 use super::locked::Raised;
-use super::queue::{Queue, QueueState, SubQueue};
+use super::queue::{Queue, QueueState};
+use super::rescue::Rescue;
+use super::sub_queue::SubQueue;
 use super::wait::Deferred;
 use super::word::State;
 use crate::sync::Ordering;
@@ -36,6 +38,19 @@ pub(crate) struct Claim<B: Backend> {
     pub(crate) work: *mut work_struct,
     pub(crate) sub: *const SubQueue<B>,
     pub(crate) colour: u8,
+    /// It is to be run on the sub-queue's CPU.
+    pub(crate) pin: bool,
+}
+
+/// How a worker comes to a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// The queue's work item brought it: from here on it is looking, and the next kick is a new one.
+    Kick,
+    /// It is the rescuer, and looking.
+    Rescue,
+    /// It brings a work along: the timer's callback, or a worker with a twin.
+    Guest,
 }
 
 impl Worker {
@@ -50,13 +65,27 @@ impl Worker {
 }
 
 impl<B: Backend> Queue<B> {
-    /// Registers a worker. `kick_ends` if the queue's own work item brought it: from here on it is
-    /// looking, and the next kick is a new one.
-    pub(crate) fn enter(&self, worker: Pin<&Worker>, kick_ends: bool, raised: &Raised<B>) {
+    /// Registers a worker.
+    pub(crate) fn enter(&self, worker: Pin<&Worker>, entrance: Entrance, raised: &Raised<B>) {
         let mut state = self.state.lock(raised);
-        if kick_ends {
-            state.kicked = false;
-            state.looks(&worker, true);
+        match entrance {
+            Entrance::Kick => {
+                state.kicked = false;
+                // A rescuer that has been called comes all the same (S2).
+                if state.rescue != Rescue::Called {
+                    state.rescue = Rescue::NotSeen;
+                }
+                state.looks(&worker, true);
+            }
+            Entrance::Rescue => {
+                state.rescue = if state.kicked {
+                    Rescue::Starved
+                } else {
+                    Rescue::NotSeen
+                };
+                state.looks(&worker, true);
+            }
+            Entrance::Guest => {}
         }
         // SAFETY: the worker is pinned on its thread's stack and leaves before that frame ends.
         state
@@ -64,22 +93,25 @@ impl<B: Backend> Queue<B> {
             .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(worker.get_ref())) });
     }
 
-    /// Takes the next work that `max_active` allows, for `worker`. If more could start, another
-    /// worker is called.
+    /// Takes the next work that `max_active` allows, for `worker`, which is `pinned` to a CPU or not.
+    /// If more could start, another worker is called.
     pub(crate) fn claim(
         &self,
         worker: Pin<&Worker>,
-        cpu: u32,
+        pinned: Option<u32>,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) -> Option<Claim<B>> {
+        let cpu = pinned.unwrap_or_else(B::cpu);
         let mut state = self.state.lock(raised);
-        if state.startable == 0 {
+        if !state.may_start() {
             return None;
         }
         let subs = self.sub_queues();
-        // Begin with this CPU's own works, then in turn, so that no CPU's works starve.
-        let first = if self.subs > 1 && state.next_sub.is_multiple_of(2) {
+        // A pinned worker would pay for another CPU's works with a move; it serves one batch only.
+        // Others begin with this CPU's own works, then in turn, so that no CPU's works starve.
+        let near = pinned.is_some() || state.next_sub.is_multiple_of(2);
+        let first = if self.subs > 1 && near {
             cpu as usize
         } else {
             state.next_sub
@@ -94,17 +126,23 @@ impl<B: Backend> Queue<B> {
             inner.works.pop_front()
         });
         let work = UnsafeRef::into_raw(first?);
+        state.active += 1;
         // SAFETY: W1: a linked work is kept in place by its driver, and we own it from here.
         let word = unsafe { &(*work).data };
         // ORDERING: AcqRel: as in `unlink`.
-        let State::Queue { colour, .. } =
+        let State::Queue { colour, pin, .. } =
             State::of(word.swap(State::Transit { depth: 0 }.word(), Ordering::AcqRel))
         else {
             unreachable!("W1: a work on a sub-queue says so");
         };
         state.looks(&worker, false);
-        self.keep_kicked(&mut state, deferred);
-        Some(Claim { work, sub, colour })
+        self.keep_kicked(&mut state, raised, deferred);
+        Some(Claim {
+            work,
+            sub,
+            colour,
+            pin,
+        })
     }
 
     /// Ends a claim: its place under `max_active` is free. `looks` is the caller if it is a worker
@@ -120,11 +158,16 @@ impl<B: Backend> Queue<B> {
         // SAFETY: Q4: the claim counts in `total` until now, so the queue is alive.
         let sub = unsafe { &*claim.sub };
         sub.update(&mut state, |inner| inner.active -= 1);
+        state.active -= 1;
+        if state.active == 0 {
+            let freezers = state.freezers.take();
+            deferred.woken.back_mut().splice_after(freezers);
+        }
         self.leave_colour(&mut state, claim.colour, deferred);
         if let Some(worker) = looks {
             state.looks(&worker, true);
         }
-        self.keep_kicked(&mut state, deferred);
+        self.keep_kicked(&mut state, raised, deferred);
     }
 
     /// Unregisters a worker. If works are left, another one is called.
@@ -145,7 +188,7 @@ impl<B: Backend> Queue<B> {
         }
         .remove();
         state.looks(&worker, false);
-        self.keep_kicked(&mut state, deferred);
+        self.keep_kicked(&mut state, raised, deferred);
         self.wake_if_idle(&mut state, deferred);
     }
 }

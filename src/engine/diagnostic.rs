@@ -45,6 +45,12 @@ pub(crate) enum Diagnostic {
     SpinOnOwnCpu,
     /// SCHED or RUN of a tasklet is not set where it has to be.
     StateLost,
+    /// Queueing for a CPU that is not active.
+    NoSuchCpu,
+    /// `workqueue_set_max_active` of an ordered queue.
+    MaxActiveOfOrdered,
+    /// `Attachment::thaw` without `Attachment::freeze`.
+    ThawUnderflow,
 }
 
 impl Diagnostic {
@@ -67,7 +73,10 @@ impl Diagnostic {
             Self::EnableWorkUnderflow => "BH14",
             Self::MakeAtDispatch => "BH15",
             Self::SpinOnOwnCpu => "BH16",
-            Self::StateLost => "BH19",
+            Self::StateLost => "BH28",
+            Self::NoSuchCpu => "BH18",
+            Self::MaxActiveOfOrdered => "BH19",
+            Self::ThawUnderflow => "BH30",
         }
     }
 
@@ -133,6 +142,18 @@ impl Diagnostic {
             Self::StateLost => {
                 "the tasklet is not scheduled or locked, as it was before. Do not initialise it \
                  before tasklet_kill has returned, and unlock only after a tasklet_trylock"
+            }
+            Self::MaxActiveOfOrdered => {
+                "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \
+                 works may overlap"
+            }
+            Self::ThawUnderflow => {
+                "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \
+                 a freeze of the same attach"
+            }
+            Self::NoSuchCpu => {
+                "the CPU asked for is not active; the work runs on some other one. Ask for one below \
+                 KeQueryActiveProcessorCountEx, or for WORK_CPU_UNBOUND"
             }
             Self::QueueAtEnd => {
                 "the workqueue is not destroyed at detach; it is destroyed now. Call \

@@ -14,7 +14,7 @@
 //!   One that is awake looks at the keeper before it sleeps or ends; one that sleeps is woken.
 //! - **O3** The deferred calls stay the DPC's, also while the thread serves: they include the wakes
 //!   that end grace periods (G1), and may not wait for a thread.
-//! - **O4** [`Runtime::join_threads`] returns when every thread has ended. From then on the DPCs
+//! - **O4** [`Runtime::end_keepers`] returns when every thread has ended. From then on the DPCs
 //!   serve alone.
 
 use core::ffi::c_void;
@@ -103,9 +103,9 @@ impl<B: Backend> Keeper<B> {
 }
 
 impl<B: Backend> Runtime<B> {
-    /// Makes the thread of each active CPU. On failure some of them are there; `join_threads` ends
+    /// Makes the thread of each active CPU. On failure some of them are there; `end_keepers` ends
     /// them. The runtime does not move any more. IRQL: = PASSIVE.
-    pub(crate) fn start_threads(&self) -> Result<(), Status> {
+    pub(crate) fn start_keepers(&self) -> Result<(), Status> {
         let active = B::active_cpus() as usize;
         for per_cpu in self.all_cpus().iter().take(active) {
             // ORDERING: published by the start of the thread.
@@ -114,7 +114,7 @@ impl<B: Backend> Runtime<B> {
                 .store(core::ptr::from_ref(self).cast_mut(), Release);
             self.with_keeper(per_cpu, |keeper| keeper.keeping = Keeping::Awake);
             let context = core::ptr::from_ref(per_cpu).cast_mut().cast();
-            // SAFETY: `join_threads` waits for it, and the runtime and its array stay until then.
+            // SAFETY: `end_keepers` waits for it, and the runtime and its array stay until then.
             let started = unsafe { B::thread_start(overflow_thread::<B>, context) };
             self.with_keeper(per_cpu, |keeper| match &started {
                 Ok(thread) => keeper.thread = Some(*thread),
@@ -126,7 +126,7 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Ends the threads, each when it has nothing left to serve, and waits for it. IRQL: = PASSIVE.
-    pub(crate) fn join_threads(&self) {
+    pub(crate) fn end_keepers(&self) {
         for per_cpu in self.all_cpus() {
             let raised = Raised::new();
             let mut deferred = Deferred::new();
@@ -138,7 +138,7 @@ impl<B: Backend> Runtime<B> {
             };
             deferred.deliver(self, raised);
             if let Some(thread) = thread {
-                // SAFETY: `start_threads` put it there, and it is taken once; no thread of ours
+                // SAFETY: `start_keepers` put it there, and it is taken once; no thread of ours
                 // detaches.
                 unsafe { B::thread_join(thread) };
             }
@@ -197,10 +197,10 @@ fn next_to_serve<B: Backend>(per_cpu: &PerCpu<B>) -> Option<*mut tasklet_struct>
 
 /// What the thread of a CPU calls.
 unsafe extern "C" fn overflow_thread<B: Backend>(context: *mut c_void) {
-    // SAFETY: `start_threads` passed a slot of the array, which stays until the thread is joined.
+    // SAFETY: `start_keepers` passed a slot of the array, which stays until the thread is joined.
     let per_cpu = unsafe { &*context.cast_const().cast::<PerCpu<B>>() };
-    // ORDERING: Acquire pairs with `start_threads`.
+    // ORDERING: Acquire pairs with `start_keepers`.
     let runtime = per_cpu.runtime.load(Acquire);
-    // SAFETY: `start_threads` stored it; it stays until the thread is joined.
+    // SAFETY: `start_keepers` stored it; it stays until the thread is joined.
     unsafe { &*runtime }.keep(per_cpu);
 }

@@ -18,16 +18,18 @@ use core::ptr::NonNull;
 
 use intrusive_collections::LinkedList;
 
-use super::backend::Backend;
-use super::delayed::Timers;
+use super::backend::{Backend, Status};
 use super::drain::CpuLists;
 use super::locked::{Locked, Raised};
-use super::queue::{QueueAdapter, SubQueue};
+use super::queue::QueueAdapter;
+use super::rescue::Rescuer;
 use super::running::Running;
+use super::sub_queue::SubQueue;
 use super::tasklet_wait::TaskletWaits;
+use super::timers::Timers;
 use super::wait::{Deferred, Waiter, Waiters};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Counts since attach. `accepted = run + cancelled + pending`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +48,10 @@ pub struct Counters {
     pub overflows: u64,
     /// Callbacks of the WDFWORKITEMs.
     pub work_item_callbacks: u64,
-    /// Callbacks of the WDFTIMER.
+    /// Callbacks of the WDFTIMERs.
     pub timer_callbacks: u64,
+    /// Times that a rescuer served a queue whose worker did not come.
+    pub rescues: u64,
 }
 
 /// What a CPU has of its own. On cache lines of its own.
@@ -77,21 +81,42 @@ struct Visitors<B: Backend> {
     waiters: Waiters<B>,
 }
 
+/// What the driver chose for the whole image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Works may overlap themselves.
+    pub(crate) reentrant: bool,
+    /// The works of every bound queue are pinned to their CPU.
+    pub(crate) pin_bound: bool,
+}
+
 /// Everything.
 pub(crate) struct Runtime<B: Backend> {
     pub(crate) backend: B,
     /// Works may overlap themselves: `WorkReentrance::SelfReentrant`.
     pub(crate) reentrant: bool,
+    /// The works of every bound queue are pinned to their CPU.
+    pub(crate) pin_bound: bool,
+    /// Tells this runtime from those that the image had before. Set before it is published.
+    pub(crate) generation: u64,
     cpus: NonNull<PerCpu<B>>,
     cpu_count: u32,
     pub(crate) running: Running<B>,
     pub(crate) tasklet_waits: TaskletWaits<B>,
-    pub(crate) timers: Locked<Timers>,
+    /// One for each [`TimerLevel`](super::backend::TimerLevel).
+    pub(super) timers: [Locked<Timers>; 2],
+    /// A look after the queues is due, see [`super::rescue`].
+    pub(super) look_is_due: AtomicBool,
+    /// The rescuer of all queues that have none of their own.
+    pub(super) rescuer: Rescuer<B>,
     pub(crate) queues: Locked<LinkedList<QueueAdapter<B>>>,
+    /// How often the runtime is frozen; changes under the lock of `queues`.
+    pub(crate) freezes: AtomicU32,
     closing: AtomicBool,
     visitors: Locked<Visitors<B>>,
     pub(crate) work_item_callbacks: AtomicU64,
     pub(crate) timer_callbacks: AtomicU64,
+    pub(super) rescues: AtomicU64,
 }
 
 // SAFETY: the per-CPU array is `PerCpu`s that all CPUs share by atomics and locks; the rest is
@@ -111,7 +136,7 @@ impl<B: Backend> Runtime<B> {
     /// # Safety
     ///
     /// `memory` is `per_cpu_size(cpus)` writable bytes that outlive the runtime.
-    pub(crate) unsafe fn new(backend: B, reentrant: bool, cpus: u32, memory: NonNull<u8>) -> Self {
+    pub(crate) unsafe fn new(backend: B, rules: Rules, cpus: u32, memory: NonNull<u8>) -> Self {
         let offset = memory.as_ptr().align_offset(align_of::<PerCpu<B>>());
         // SAFETY: the size has one element to spare for the alignment.
         let array = unsafe { memory.add(offset) }.cast::<PerCpu<B>>();
@@ -134,13 +159,18 @@ impl<B: Backend> Runtime<B> {
         }
         Self {
             backend,
-            reentrant,
+            reentrant: rules.reentrant,
+            pin_bound: rules.pin_bound,
+            generation: 0,
             cpus: array,
             cpu_count: cpus,
             running: Running::new(),
             tasklet_waits: TaskletWaits::new(),
-            timers: Locked::new(Timers::new()),
+            timers: [Locked::new(Timers::new()), Locked::new(Timers::new())],
+            look_is_due: AtomicBool::new(false),
+            rescuer: Rescuer::new(),
             queues: Locked::new(LinkedList::new(QueueAdapter::NEW)),
+            freezes: AtomicU32::new(0),
             closing: AtomicBool::new(false),
             visitors: Locked::new(Visitors {
                 count: 0,
@@ -148,6 +178,7 @@ impl<B: Backend> Runtime<B> {
             }),
             work_item_callbacks: AtomicU64::new(0),
             timer_callbacks: AtomicU64::new(0),
+            rescues: AtomicU64::new(0),
         }
     }
 
@@ -208,6 +239,7 @@ impl<B: Backend> Runtime<B> {
             // ORDERING: counters of callbacks; nothing is derived from them.
             work_item_callbacks: self.work_item_callbacks.load(Relaxed),
             timer_callbacks: self.timer_callbacks.load(Relaxed),
+            rescues: self.rescues.load(Relaxed),
             ..Counters::default()
         };
         for cpu in self.all_cpus() {
@@ -250,7 +282,7 @@ impl<B: Backend> Runtime<B> {
     /// on a list: one that was scheduled during its run, or one that it enables. Runs find the
     /// runtime only while it is published. IRQL: = PASSIVE.
     pub(crate) fn finish_tasklets(&self) {
-        self.join_threads();
+        self.end_keepers();
         loop {
             let before = self.counters();
             if before.pending == 0 {
@@ -305,13 +337,31 @@ impl<B: Backend> Runtime<B> {
     /// Runs what is pending, until nothing is.
     fn run_all(&self) {
         loop {
-            let expired = self.expire_armed(None);
+            let expired = self.expire_all();
             let waited = self.wait_until_queues_are_idle();
             self.synchronize();
             if expired == 0 && !waited && !self.wait_until_queues_are_idle() {
                 return;
             }
         }
+    }
+
+    /// Starts the threads of the runtime. IRQL: = PASSIVE.
+    ///
+    /// # Safety
+    ///
+    /// The runtime is in its final place, and [`Self::end_threads`] is called before it goes.
+    pub(crate) unsafe fn start_threads(&self) -> Result<(), Status> {
+        // SAFETY: by the caller's word.
+        unsafe { self.rescuer.start(self) }?;
+        self.start_keepers()
+    }
+
+    /// Ends what [`Self::start_threads`] has started, if it has. There is no queue any more.
+    /// IRQL: = PASSIVE.
+    pub(crate) fn end_threads(&self) {
+        self.end_keepers();
+        self.rescuer.end(self);
     }
 
     /// Waits until nobody is inside a blocking call (G2); whether somebody was. IRQL: = PASSIVE.

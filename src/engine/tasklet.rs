@@ -14,8 +14,10 @@
 //!   off the list, or a killer. It is cleared as the run begins, so that a schedule during the run
 //!   counts.
 //! - **T3** A parked tasklet has SCHED set and is on no list. The mark is taken away once, by
-//!   whoever then links it. Every writer that may make it runnable (RUN cleared by the drain or by
-//!   an unlock, count back to zero, the mark set) looks at the other two afterwards; all of these are SeqCst, so one of them
+//!   whoever then links it, or, while nothing is attached, ends the schedule; SCHED is theirs from
+//!   there. Every writer that may make it runnable (RUN cleared by the drain or by an unlock, count
+//!   back to zero, the mark set) looks at the other two afterwards; all of these are SeqCst, so one
+//!   of them
 //!   sees it.
 //! - **T4** The engine follows a tasklet's address only while SCHED or RUN is its own, or while a
 //!   CPU publishes the address in `running` or `touching`. `tasklet_kill` returns only when all of
@@ -26,7 +28,7 @@
 
 use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
-use super::item::tasklet_struct;
+use super::item::{tasklet_callback, tasklet_struct};
 use super::locked::Raised;
 use super::runtime::Runtime;
 use super::wait::Deferred;
@@ -91,6 +93,8 @@ impl<B: Backend> Runtime<B> {
     pub(crate) fn park(&self, tasklet: &tasklet_struct, cpu: u32, raised: &Raised<B>) {
         // ORDERING: a hint; the owner of SCHED wrote it, and that is us.
         let (_, hi) = destination(tasklet.link.load(Relaxed));
+        // ORDERING: on no list, so the link is free to say who has counted it; the mark publishes it.
+        tasklet.next.store(self.counted_by(), Relaxed);
         set_destination(tasklet, cpu, hi, PARKED);
         // T3: look again after the mark.
         self.unpark_if_runnable(tasklet, raised);
@@ -104,9 +108,20 @@ impl<B: Backend> Runtime<B> {
         }
         let link = tasklet.link.fetch_and(!PARKED, SeqCst);
         if link & PARKED != 0 {
+            // ORDERING: the mark published it. A detach leaves what is disabled (BH11), and its counts
+            // went with it: this runtime accepts the tasklet anew (G4).
+            if tasklet.next.load(Relaxed) != self.counted_by() {
+                self.count_accepted(raised);
+            }
             let (cpu, hi) = destination(link);
             self.link_tasklet(tasklet, cpu, hi, raised);
         }
+    }
+
+    /// What a parked tasklet says in `next` if this runtime has counted it. No address: it is not
+    /// followed.
+    fn counted_by(&self) -> *mut tasklet_struct {
+        core::ptr::without_provenance_mut(self.generation as usize)
     }
 
     /// Disables once more; does not wait. IRQL: any.
@@ -193,6 +208,35 @@ impl<B: Backend> Runtime<B> {
         }
         low
     }
+}
+
+/// Ends the schedule of a tasklet that a detach has left parked (BH11), for a caller that has found
+/// nothing attached: nobody will run it. A typed one's owner is released.
+pub(crate) fn forget_parked(tasklet: &tasklet_struct) {
+    // ORDERING: SeqCst: T3. The mark is all that is trusted: an attach may be under way, and what is
+    // scheduled from then on is on a list.
+    if tasklet.link.fetch_and(!PARKED, SeqCst) & PARKED == 0 {
+        return;
+    }
+    let release = release_hook(tasklet);
+    // SCHED is ours. ORDERING: SeqCst: whoever schedules next comes after this in full.
+    tasklet.state.fetch_and(!SCHED, SeqCst);
+    if let Some(release) = release {
+        // SAFETY: the schedule that has just ended gave up one owner, which nothing else releases. The
+        // caller of the typed face has another one: it holds a reference to the tasklet.
+        unsafe { release(core::ptr::from_ref(tasklet).cast_mut()) };
+    }
+}
+
+/// The function that releases the owner of a typed tasklet.
+pub(crate) fn release_hook(tasklet: &tasklet_struct) -> Option<tasklet_callback> {
+    // ORDERING: written at init, or before the schedule; published by the schedule.
+    if tasklet.link.load(Relaxed) & kind::MASK != kind::TYPED {
+        return None;
+    }
+    let data = core::ptr::with_exposed_provenance_mut::<()>(tasklet.data.load(Relaxed));
+    // SAFETY: the typed face stored a `tasklet_callback` there before it scheduled the tasklet.
+    Some(unsafe { core::mem::transmute::<*mut (), tasklet_callback>(data) })
 }
 
 /// A diagnostic about `tasklet`.

@@ -5,7 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::item::{tasklet_callback, tasklet_func, tasklet_struct};
 use super::locked::Raised;
 use super::runtime::Runtime;
-use super::tasklet::{RUN, SCHED, kind, report};
+use super::tasklet::{RUN, SCHED, kind, release_hook, report};
 use super::wait::Deferred;
 use crate::sync::Ordering::{Relaxed, SeqCst};
 
@@ -110,10 +110,6 @@ fn call(tasklet: &tasklet_struct) -> Option<tasklet_callback> {
     let this = core::ptr::from_ref(tasklet).cast_mut();
     // ORDERING: written at init, published by the schedule that made this run.
     let (func, data) = (tasklet.func.load(Relaxed), tasklet.data.load(Relaxed));
-    let callback = |pointer: *mut ()| {
-        // SAFETY: init stored a `tasklet_callback` there for these kinds.
-        unsafe { core::mem::transmute::<*mut (), tasklet_callback>(pointer) }
-    };
     match tasklet.link.load(Relaxed) & kind::MASK {
         kind::FUNC => {
             // SAFETY: `tasklet_init` stored a `tasklet_func`.
@@ -122,15 +118,12 @@ fn call(tasklet: &tasklet_struct) -> Option<tasklet_callback> {
             unsafe { function(data) };
             None
         }
-        kind::TYPED => {
-            // SAFETY: the typed face's trampoline, with its own tasklet.
-            unsafe { callback(func)(this) };
-            Some(callback(core::ptr::with_exposed_provenance_mut(data)))
-        }
         _ => {
-            // SAFETY: the driver's own callback, with its own tasklet.
-            unsafe { callback(func)(this) };
-            None
+            // SAFETY: init stored a `tasklet_callback` there for the other kinds.
+            let callback = unsafe { core::mem::transmute::<*mut (), tasklet_callback>(func) };
+            // SAFETY: the driver's own callback or the typed face's, with its own tasklet.
+            unsafe { callback(this) };
+            release_hook(tasklet)
         }
     }
 }

@@ -18,7 +18,7 @@ use core::pin::Pin;
 
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
-use super::backend::{Backend, Irql};
+use super::backend::{Backend, Irql, TimerLevel};
 use super::locked::Raised;
 use super::queue::{KickAdapter, Queue};
 use super::runtime::Runtime;
@@ -122,8 +122,8 @@ pub(crate) struct Deferred<B: Backend> {
     pub(crate) woken: Waiters<B>,
     /// Whose work item is to be enqueued.
     pub(crate) kicks: LinkedList<KickAdapter<B>>,
-    /// Whether the timer may have to be armed earlier.
-    pub(crate) timer: bool,
+    /// Which timers may have to be armed earlier, by level.
+    pub(crate) timers: [bool; 2],
 }
 
 impl<B: Backend> Deferred<B> {
@@ -132,12 +132,12 @@ impl<B: Backend> Deferred<B> {
         Self {
             woken: LinkedList::new(WaiterAdapter::NEW),
             kicks: LinkedList::new(KickAdapter::NEW),
-            timer: false,
+            timers: [false; 2],
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.woken.is_empty() && self.kicks.is_empty() && !self.timer
+        self.woken.is_empty() && self.kicks.is_empty() && self.timers == [false; 2]
     }
 
     /// Adds `queue` to the kicks. Its `kicked` flag, which the caller has just set under the
@@ -164,7 +164,9 @@ impl<B: Backend> Deferred<B> {
     pub(crate) fn append(&mut self, mut other: Self) {
         self.woken.back_mut().splice_after(other.woken.take());
         self.kicks.back_mut().splice_after(other.kicks.take());
-        self.timer |= other.timer;
+        for (mine, other) in self.timers.iter_mut().zip(other.timers) {
+            *mine |= other;
+        }
     }
 
     /// Makes the calls. IRQL: = DISPATCH.
@@ -172,11 +174,17 @@ impl<B: Backend> Deferred<B> {
     /// The wakes come last: one of them may end a grace period, and what was put off before that
     /// period began is done within it (G1, Q4).
     pub(crate) fn perform(&mut self, runtime: &Runtime<B>) {
+        let kicked = !self.kicks.is_empty();
         while let Some(queue) = self.kicks.pop_front() {
             runtime.backend.work_item_enqueue(queue.work_item());
         }
-        if core::mem::take(&mut self.timer) {
-            runtime.program_timer();
+        if kicked {
+            runtime.ask_for_look();
+        }
+        for level in TimerLevel::ALL {
+            if core::mem::take(&mut self.timers[level as usize]) {
+                runtime.program_timer(level);
+            }
         }
         wake(&mut self.woken);
     }

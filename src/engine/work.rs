@@ -10,7 +10,7 @@ use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::Queue;
+use super::queue::{At, Queue};
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
 use super::word::State;
@@ -62,13 +62,41 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
             .is_ok()
 }
 
+impl At {
+    /// This CPU's sub-queue, to be run anywhere.
+    pub(crate) fn here<B: Backend>(_raised: &Raised<B>) -> Self {
+        Self {
+            cpu: B::cpu(),
+            pin: false,
+        }
+    }
+
+    /// The place for a work that is wanted on `cpu`. If that is not active the work is taken for one
+    /// that is wanted nowhere, as Linux does with a CPU that has gone, and this is said.
+    pub(crate) fn wanted<B: Backend>(
+        cpu: Option<u32>,
+        work: &work_struct,
+        raised: &Raised<B>,
+    ) -> Self {
+        match cpu {
+            Some(cpu) if cpu < B::active_cpus() => Self { cpu, pin: true },
+            Some(_) => {
+                raised.say(Report::of(Diagnostic::NoSuchCpu, work, "queue_work_on"));
+                Self::here(raised)
+            }
+            None => Self::here(raised),
+        }
+    }
+}
+
 impl<B: Backend> Runtime<B> {
-    /// Queues `work` on `queue`, on behalf of this CPU; `false` if it is pending or disabled.
-    /// IRQL: any.
+    /// Queues `work` on `queue`, for `cpu` or on behalf of this one; `false` if it is pending or
+    /// disabled. IRQL: any.
     pub(crate) fn queue_work(
         &self,
         queue: &Queue<B>,
         work: &work_struct,
+        cpu: Option<u32>,
         raised: Raised<B>,
     ) -> bool {
         if !self.claim_pending(work, State::Transit { depth: 0 }, &raised) {
@@ -77,7 +105,8 @@ impl<B: Backend> Runtime<B> {
         // Counted before it can be found, run or cancelled by others.
         self.count_accepted(&raised);
         let mut deferred = Deferred::new();
-        let queued = self.link_claimed(queue, work, &raised, &mut deferred);
+        let at = At::wanted(cpu, work, &raised);
+        let queued = self.link_claimed(queue, work, at, &raised, &mut deferred);
         if !queued {
             self.count_refused(&raised);
         }
@@ -127,15 +156,16 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Links a work in Transit to this CPU's sub-queue; gives it back idle if the queue refuses.
+    /// Links a work in Transit to the sub-queue for `at`; gives it back idle if the queue refuses.
     pub(crate) fn link_claimed(
         &self,
         queue: &Queue<B>,
         work: &work_struct,
+        at: At,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) -> bool {
-        let linked = queue.try_link(work, B::cpu(), B::thread(), raised, deferred);
+        let linked = queue.try_link(work, at, B::thread(), raised, deferred);
         if !linked {
             self.give_back(work, "queue_work", raised);
         }
@@ -175,7 +205,7 @@ impl<B: Backend> Runtime<B> {
                     }
                     relax();
                 }
-                State::Queue { sub, colour } => {
+                State::Queue { sub, colour, .. } => {
                     // SAFETY: Q4: the word was read in this raised section, so the sub-queue that
                     // it names is not freed before the section ends.
                     let sub = unsafe { Self::sub_at(sub) };

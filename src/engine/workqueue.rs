@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, report, report_queue};
 use super::locked::Raised;
 use super::queue::{Queue, QueueState, flag};
 use super::runtime::Runtime;
-use super::wait::Waiter;
+use super::wait::{Deferred, Waiter};
 use super::word::SUB_QUEUE_ALIGN;
 use crate::sync::Ordering::Relaxed;
 
@@ -34,7 +34,10 @@ impl<B: Backend> Runtime<B> {
             report::<B>(Diagnostic::NotAttached, "alloc_workqueue", 0, 0);
             return None;
         }
-        let max_active = clamp_max_active::<B>(max_active);
+        let max_active = match max_active {
+            0 => MAX_ACTIVE_DEFAULT,
+            asked => clamp_max_active::<B>(asked, "alloc_workqueue"),
+        };
         let subs = if flags & (flag::UNBOUND | flag::ORDERED) == 0 {
             self.all_cpus().len() as u32
         } else {
@@ -45,8 +48,9 @@ impl<B: Backend> Runtime<B> {
         let place = after_pointer.wrapping_add(after_pointer.align_offset(SUB_QUEUE_ALIGN));
         // SAFETY: there is room for a pointer before the aligned place.
         unsafe { place.cast::<*mut u8>().sub(1).write(memory.as_ptr()) };
+        let pins = self.pin_bound || flags & flag::PERCPU != 0;
         // SAFETY: the size asked for leaves `Queue::size` bytes from there.
-        unsafe { Queue::<B>::place(place, name, flags, subs, max_active) };
+        unsafe { Queue::<B>::place(place, name, flags, pins, subs, max_active) };
         // SAFETY: just written; freed only by `destroy_queue`.
         let queue = unsafe { &*place.cast::<Queue<B>>() };
         place.expose_provenance();
@@ -56,11 +60,18 @@ impl<B: Backend> Runtime<B> {
             return None;
         };
         queue.set_work_item(item);
+        if queue.start_rescuer(self).is_err() {
+            self.backend.work_item_delete(item);
+            // SAFETY: nobody knows the queue yet.
+            unsafe { B::free(memory.as_ptr()) };
+            return None;
+        }
         let raised = Raised::<B>::new();
+        let mut queues = self.queues.lock(&raised);
+        self.freeze_new(queue, &raised);
         // SAFETY: the queue stays linked until `destroy_queue` unlinks it.
-        self.queues
-            .lock(&raised)
-            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(queue)) });
+        queues.push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(queue)) });
+        drop(queues);
         Some(queue)
     }
 
@@ -106,6 +117,41 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
+    /// Lets so many works of each sub-queue run at once from now on. If that is more, works that were
+    /// held back start at once; if it is less, those that run go on. An ordered queue is left as it is.
+    /// IRQL: <= DISPATCH.
+    pub(crate) fn set_max_active(&self, queue: &Queue<B>, asked: i32) {
+        let call = "workqueue_set_max_active";
+        if queue.is(flag::ORDERED) {
+            report_queue(Diagnostic::MaxActiveOfOrdered, call, queue);
+            return;
+        }
+        let limit = clamp_max_active::<B>(asked, call);
+        let raised = Raised::new();
+        let mut deferred = Deferred::new();
+        {
+            let mut state = queue.state.lock(&raised);
+            for sub in queue.sub_queues() {
+                sub.update(&mut state, |inner| inner.max_active = limit);
+            }
+            queue.keep_kicked(&mut state, &raised, &mut deferred);
+        }
+        deferred.deliver(self, raised);
+    }
+
+    /// Whether works of `cpu`, or of this one, wait on `queue` for others to end. A hint.
+    /// IRQL: any.
+    pub(crate) fn is_congested(queue: &Queue<B>, cpu: Option<u32>, raised: &Raised<B>) -> bool {
+        let cpu = if queue.subs > 1 {
+            cpu.unwrap_or_else(B::cpu)
+        } else {
+            0
+        };
+        let state = queue.state.lock(raised);
+        let sub = queue.sub_queues().get(cpu as usize);
+        sub.is_some_and(|sub| sub.congested(&state))
+    }
+
     /// Makes the caller the one that ends the first queue that is `wanted`.
     fn claim_end(&self, wanted: impl Fn(&Queue<B>) -> bool) -> Option<&Queue<B>> {
         let claimed = self.if_may_wait(wanted, "destroy_workqueue", |queue, state| {
@@ -149,10 +195,11 @@ impl<B: Backend> Runtime<B> {
 
     /// Ends a queue that [`Self::claim_end`] has given to the caller.
     fn end_queue(&self, queue: &Queue<B>) {
+        self.thaw_queue(queue);
         loop {
             // ORDERING: the grace period orders it: whoever counts up before, is seen after.
             if queue.armed.load(Relaxed) > 0 {
-                self.expire_armed(Some(queue));
+                self.expire_armed(queue);
             }
             self.wait_until_idle(queue);
             self.synchronize();
@@ -169,6 +216,8 @@ impl<B: Backend> Runtime<B> {
             // SAFETY: `create_queue` has linked it, and a queue is destroyed once.
             unsafe { queues.cursor_mut_from_ptr(core::ptr::from_ref(queue)) }.remove();
         }
+        // S2: an idle queue is on no rescuer's list, and nobody looks after it any more.
+        queue.end_rescuer(self);
         // B2: waits for the callbacks of kicks that found nothing to do.
         self.backend.work_item_delete(queue.work_item());
         // Q4: a callback's last kick may still be in a list; and no raised section knows it after
@@ -263,13 +312,10 @@ impl<B: Backend> Runtime<B> {
     }
 }
 
-fn clamp_max_active<B: Backend>(asked: i32) -> u32 {
-    if asked == 0 {
-        return MAX_ACTIVE_DEFAULT;
-    }
+fn clamp_max_active<B: Backend>(asked: i32, call: &str) -> u32 {
     let clamped = asked.clamp(1, MAX_ACTIVE_LIMIT as i32);
     if clamped != asked {
-        report::<B>(Diagnostic::MaxActive, "alloc_workqueue", asked as usize, 0);
+        report::<B>(Diagnostic::MaxActive, call, asked as usize, 0);
     }
     clamped.unsigned_abs()
 }

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::fmt;
 
 use super::{Config, Host};
-use crate::engine::backend::{Backend, Irql, Status};
+use crate::engine::backend::{Backend, Irql, Status, TimerLevel};
 
 /// A backend that nothing can be attached to.
 #[derive(Debug)]
@@ -68,6 +68,7 @@ unsafe impl Backend for Kmdf {
     unsafe fn thread_join(thread: Self::Thread) {
         match thread {}
     }
+    fn thread_exit() {}
     fn pin(_cpu: u32) {}
     fn unpin(_before: ()) {}
     fn set_priority(_priority: i32) -> i32 {
@@ -84,7 +85,7 @@ unsafe impl Backend for Kmdf {
     fn dpc_enqueue(&self, _cpu: u32) {
         match *self {}
     }
-    fn timer_start(&self, _due_100ns: u64) {
+    fn timer_start(&self, _level: TimerLevel, _due_100ns: u64) {
         match *self {}
     }
     fn work_item_create(&self, _context: *mut ()) -> Result<Self::WorkItem, Status> {

@@ -16,6 +16,7 @@ use super::wdk_sys::{
 use super::{Config, Host, Kmdf, Raised, Runtime, WorkReentrance};
 use crate::engine::backend::{Backend, Irql, Status};
 use crate::engine::diagnostic::{Diagnostic, report};
+use crate::engine::runtime::Rules;
 use crate::engine::wait::{Waiter, wake};
 use crate::sync::Ordering::SeqCst;
 
@@ -77,7 +78,11 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
         return Err(Status::INVALID_DEVICE_REQUEST);
     }
     let turn = Turn::take();
-    let reentrant = config.reentrance == WorkReentrance::SelfReentrant;
+    let rules = Rules {
+        reentrant: config.reentrance == WorkReentrance::SelfReentrant,
+        pin_bound: config.pin_bound,
+    };
+    let high_resolution = config.high_resolution;
     if turn.add(0) > 0 {
         // SAFETY: attached, and it is our turn, so nobody detaches.
         let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
@@ -87,11 +92,11 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
                 !runtime.backend.owns_parent && runtime.backend.parent == device
             }
         };
-        if !same_host || runtime.reentrant != reentrant {
+        if !same_host || runtime.reentrant != rules.reentrant {
             return Err(Status::INVALID_DEVICE_REQUEST);
         }
     } else {
-        build(turn.0, host, reentrant)?;
+        build(turn.0, host, rules, high_resolution)?;
     }
     turn.add(1);
     Ok(())
@@ -117,13 +122,13 @@ pub(crate) fn detach() {
 }
 
 /// Makes the runtime and publishes it.
-fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
+fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Result<(), Status> {
     // SAFETY: no condition. The maximum is constant after boot; CPUs may be added up to it (N-23).
     let cpus = unsafe { KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) }.max(1);
     let memory =
         NonNull::new(Kmdf::allocate(runtime_size(cpus))).ok_or(Status::INSUFFICIENT_RESOURCES)?;
     let place = memory.cast::<Runtime>();
-    let backend = match create_objects(host, cpus, place.as_ptr().cast()) {
+    let backend = match create_objects(host, cpus, high_resolution, place.as_ptr().cast()) {
         Ok(backend) => backend,
         Err(status) => {
             // SAFETY: nobody uses the memory.
@@ -131,22 +136,22 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
             return Err(status);
         }
     };
+    image.set_precise(high_resolution);
     // SAFETY: the per-CPU array lies behind the runtime, in the same allocation.
     unsafe {
         let array = place.add(1).cast();
-        place.write(Runtime::new(backend, reentrant, cpus, array));
+        let mut runtime = Runtime::new(backend, rules, cpus, array);
+        runtime.generation = image.generation.fetch_add(1, SeqCst) + 1;
+        place.write(runtime);
     }
+    image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };
-    if let Err(status) = runtime.start_threads() {
-        runtime.join_threads();
-        delete_objects(&runtime.backend);
-        // SAFETY: nobody else has seen the runtime, and the threads have ended.
-        unsafe { Kmdf::free(memory.as_ptr()) };
+    // SAFETY: it is in its place; `tear_down` ends the threads before it frees it.
+    if let Err(status) = unsafe { runtime.start_threads() } {
+        tear_down(image);
         return Err(status);
     }
-    image.generation.fetch_add(1, SeqCst);
-    image.runtime.store(place.as_ptr(), SeqCst);
     let Some(system) = runtime.create_queue(b"events", 0, 0) else {
         tear_down(image);
         return Err(Status::INSUFFICIENT_RESOURCES);
@@ -162,7 +167,12 @@ const fn runtime_size(cpus: u32) -> usize {
     size_of::<Runtime>() + Runtime::per_cpu_size(cpus)
 }
 
-fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Status> {
+fn create_objects(
+    host: Host,
+    cpus: u32,
+    high_resolution: bool,
+    owner: *const (),
+) -> Result<Kmdf, Status> {
     let (parent, owns_parent) = match host {
         Host::Driver(driver) => (create_control_device(driver.cast())?.cast(), true),
         Host::Device(device) => (device, false),
@@ -172,7 +182,7 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
             parent,
             owns_parent,
             dpcs,
-            timer: core::ptr::null_mut(),
+            timers: [core::ptr::null_mut(); 2],
         },
         Err(status) => {
             if owns_parent {
@@ -182,12 +192,9 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
         }
     };
     let made = objects::create_dpcs(&mut backend.dpcs, parent, owner)
-        .and_then(|()| objects::create_timer(parent, owner));
+        .and_then(|()| objects::create_timers(&mut backend.timers, high_resolution, parent, owner));
     match made {
-        Ok(timer) => {
-            backend.timer = timer;
-            Ok(backend)
-        }
+        Ok(()) => Ok(backend),
         Err(status) => {
             delete_objects(&backend);
             Err(status)
@@ -266,7 +273,9 @@ fn tear_down(image: &Image) {
     if left > 0 {
         report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);
     }
+    runtime.end_threads();
     delete_objects(&runtime.backend);
+    image.set_precise(false);
     // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
     // drop but the memory.
     unsafe { Kmdf::free(place.cast()) };
@@ -274,8 +283,8 @@ fn tear_down(image: &Image) {
 
 /// Deletes what `create_objects` made, as far as it came; each deletion waits for its callbacks.
 fn delete_objects(backend: &Kmdf) {
-    if !backend.timer.is_null() {
-        objects::delete(WDFTIMER::cast::<c_void>(backend.timer));
+    for timer in backend.timers.iter().filter(|timer| !timer.is_null()) {
+        objects::delete(WDFTIMER::cast::<c_void>(*timer));
     }
     for dpc in backend.dpcs.iter().filter(|dpc| !dpc.is_null()) {
         objects::delete(dpc.cast());

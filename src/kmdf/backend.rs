@@ -7,16 +7,15 @@ use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
     ExAllocatePool2, ExFreePoolWithTag, KeClearEvent, KeGetCurrentIrql,
     KeGetCurrentProcessorNumberEx, KeInitializeEvent, KeLowerIrql, KeQueryActiveProcessorCountEx,
-    KeQueryTimeIncrement, KeQueryUnbiasedInterruptTime, KeSetEvent, KeShouldYieldProcessor,
-    KeWaitForSingleObject, KfRaiseIrql,
+    KeQueryTimeIncrement, KeSetEvent, KeShouldYieldProcessor, KeWaitForSingleObject, KfRaiseIrql,
 };
 use super::wdk_sys::{
     _EVENT_TYPE, _KWAIT_REASON, _MODE, ALL_PROCESSOR_GROUPS, DISPATCH_LEVEL, GROUP_AFFINITY,
     HIGH_LEVEL, KEVENT, PKTHREAD, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM,
     call_unsafe_wdf_function_binding,
 };
-use super::{nt, threads};
-use crate::engine::backend::{Backend, Irql, Status};
+use super::{image, nt, threads};
+use crate::engine::backend::{Backend, Irql, Status, TimerLevel};
 
 /// Pool tag of everything allocated here: `BotH`.
 const TAG: u32 = u32::from_le_bytes(*b"BotH");
@@ -30,7 +29,8 @@ pub(crate) struct Kmdf {
     pub(super) owns_parent: bool,
     /// One per CPU, in memory of its own.
     pub(super) dpcs: Cpus<WDFDPC>,
-    pub(super) timer: WDFTIMER,
+    /// One for each [`TimerLevel`].
+    pub(super) timers: [WDFTIMER; 2],
 }
 
 // SAFETY: WDF handles may be used on any thread; they are written before the runtime is shared.
@@ -84,11 +84,13 @@ unsafe impl Backend for Kmdf {
     }
 
     fn now_100ns() -> u64 {
-        // SAFETY: no condition.
-        unsafe { KeQueryUnbiasedInterruptTime() }
+        image().now_100ns()
     }
 
     fn tick_100ns() -> u64 {
+        if image().precise().is_some() {
+            return 1;
+        }
         // SAFETY: no condition.
         u64::from(unsafe { KeQueryTimeIncrement() })
     }
@@ -109,6 +111,10 @@ unsafe impl Backend for Kmdf {
     unsafe fn thread_join(thread: PKTHREAD) {
         // SAFETY: by the caller's word.
         unsafe { threads::join(thread) };
+    }
+
+    fn thread_exit() {
+        threads::exit();
     }
 
     fn pin(cpu: u32) -> GROUP_AFFINITY {
@@ -169,12 +175,12 @@ unsafe impl Backend for Kmdf {
         let _queued = unsafe { call_unsafe_wdf_function_binding!(WdfDpcEnqueue, dpc) };
     }
 
-    fn timer_start(&self, due_100ns: u64) {
+    fn timer_start(&self, level: TimerLevel, due_100ns: u64) {
+        let timer = self.timers[level as usize];
         let due = nt::relative_100ns(due_100ns);
         // SAFETY: the timer lives until detach deletes it. Nobody stops it before, so the start is
         // not dropped (T-14).
-        let _was_armed =
-            unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, self.timer, due) };
+        let _was_armed = unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, timer, due) };
     }
 
     fn work_item_create(&self, context: *mut ()) -> Result<WDFWORKITEM, Status> {

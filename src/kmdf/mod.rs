@@ -91,12 +91,46 @@ pub enum WorkReentrance {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) reentrance: WorkReentrance,
+    pub(crate) pin_bound: bool,
+    pub(crate) high_resolution: bool,
 }
 
 impl Config {
     /// With this rule for works.
     #[must_use]
     pub const fn new(reentrance: WorkReentrance) -> Self {
-        Self { reentrance }
+        Self {
+            reentrance,
+            pin_bound: false,
+            high_resolution: false,
+        }
+    }
+
+    /// Whether delayed works are timed by high-resolution timers and a clock that does not wait for
+    /// ticks. By default a delay ends up to two ticks late, and a tick is 15.625 ms unless somebody
+    /// has asked for a shorter one (T-29, T-30). With this it ends less than a jiffy and about a
+    /// millisecond late (T-31), plus the time until NT's pool has a thread, of which no timer frees a
+    /// passive-level function (T-27).
+    ///
+    /// It costs power, for the machine's clock ticks faster while a delayed work is armed. And
+    /// `jiffies` goes on while the machine sleeps, so what was armed before is due when it wakes:
+    /// NT's precise clock does not leave sleep out.
+    ///
+    /// The first attach of an image decides.
+    #[must_use]
+    pub const fn high_resolution(mut self, high_resolution: bool) -> Self {
+        self.high_resolution = high_resolution;
+        self
+    }
+
+    /// Whether every work of a bound workqueue runs on the CPU that it was queued on, as in Linux. By
+    /// default only those of `queue_work_on` and of `WQ_PERCPU` queues do: the thread of a worker
+    /// moves for it, once for each batch, and only a driver with per-CPU data can tell.
+    ///
+    /// The first attach of an image decides.
+    #[must_use]
+    pub const fn pin_bound(mut self, pin_bound: bool) -> Self {
+        self.pin_bound = pin_bound;
+        self
     }
 }

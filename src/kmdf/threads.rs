@@ -7,11 +7,11 @@ use super::objects::check;
 use super::wdk_sys::ntddk::{
     KeGetProcessorNumberFromIndex, KeRevertToUserGroupAffinityThread, KeSetPriorityThread,
     KeSetSystemGroupAffinityThread, KeWaitForSingleObject, ObReferenceObjectByHandle,
-    ObfDereferenceObject, PsCreateSystemThread, ZwClose,
+    ObfDereferenceObject, PsCreateSystemThread, PsTerminateSystemThread, ZwClose,
 };
 use super::wdk_sys::{
     _KWAIT_REASON, _MODE, GROUP_AFFINITY, HANDLE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PKTHREAD,
-    PROCESSOR_NUMBER, PVOID, THREAD_ALL_ACCESS,
+    PROCESSOR_NUMBER, PVOID, STATUS_SUCCESS, THREAD_ALL_ACCESS,
 };
 use crate::engine::backend::Status;
 
@@ -64,6 +64,12 @@ pub(super) unsafe fn start(
     // SAFETY: the handle is ours and is closed once.
     let _closed = unsafe { ZwClose(handle) };
     Ok(object.cast())
+}
+
+/// Ends the current thread, which [`start`] has made.
+pub(super) fn exit() {
+    // SAFETY: the engine calls it last, on a thread of its own, with nothing held.
+    let _status = unsafe { PsTerminateSystemThread(STATUS_SUCCESS) };
 }
 
 /// Waits until `thread` has ended and gives the reference back.

@@ -14,11 +14,14 @@
 mod constants;
 #[path = "../../../mock/src/abi/functions.rs"]
 mod functions;
+#[path = "../../../mock/src/abi/processor.rs"]
+mod processor;
 #[path = "../../../mock/src/abi/types.rs"]
 mod types;
 
 pub use constants::*;
 pub use functions::*;
+pub use processor::*;
 pub use types::*;
 
 unsafe extern "C" {

@@ -35,6 +35,7 @@ unsafe extern "C" {
         Alertable: BOOLEAN,
         Interval: PLARGE_INTEGER,
     ) -> NTSTATUS;
+    pub fn KeDeregisterProcessorChangeCallback(CallbackHandle: PVOID);
     pub fn KeEnterCriticalRegion();
     pub fn KeFlushQueuedDpcs();
     pub fn KeGetCurrentIrql() -> KIRQL;
@@ -56,11 +57,20 @@ unsafe extern "C" {
     pub fn KeLeaveCriticalRegion();
     pub fn KeLowerIrql(NewIrql: KIRQL);
     pub fn KeQueryActiveProcessorCountEx(GroupNumber: USHORT) -> ULONG;
+    #[must_use]
+    pub fn KeQueryDpcWatchdogInformation(
+        WatchdogInformation: PKDPC_WATCHDOG_INFORMATION,
+    ) -> NTSTATUS;
     pub fn KeQueryInterruptTimePrecise(QpcTimeStamp: PULONG64) -> ULONG64;
     pub fn KeQueryMaximumProcessorCountEx(GroupNumber: USHORT) -> ULONG;
     pub fn KeQueryTimeIncrement() -> ULONG;
     pub fn KeQueryUnbiasedInterruptTime() -> ULONGLONG;
     pub fn KeReadStateEvent(Event: PRKEVENT) -> LONG;
+    pub fn KeRegisterProcessorChangeCallback(
+        CallbackFunction: PPROCESSOR_CALLBACK_FUNCTION,
+        CallbackContext: PVOID,
+        Flags: ULONG,
+    ) -> PVOID;
     pub fn KeReleaseSpinLock(SpinLock: PKSPIN_LOCK, NewIrql: KIRQL);
     pub fn KeReleaseSpinLockFromDpcLevel(SpinLock: PKSPIN_LOCK);
     pub fn KeRemoveQueueDpc(Dpc: PRKDPC) -> BOOLEAN;

@@ -9,6 +9,7 @@ pub const APC_LEVEL: u32 = 1;
 pub const DISPATCH_LEVEL: u32 = 2;
 pub const HIGH_LEVEL: u32 = 15;
 pub const ALL_PROCESSOR_GROUPS: u32 = 0xFFFF;
+pub const KE_PROCESSOR_CHANGE_ADD_EXISTING: u32 = 1;
 pub const LOW_REALTIME_PRIORITY: u32 = 16;
 pub const HIGH_PRIORITY: u32 = 31;
 pub const OBJ_KERNEL_HANDLE: u32 = 0x200;

@@ -24,10 +24,12 @@
 mod constants;
 mod functions;
 mod inspect;
+mod processor;
 mod types;
 mod wdf_status;
 
 pub use constants::*;
 pub use functions::*;
+pub use processor::*;
 pub use types::*;
 pub use wdf_status::*;

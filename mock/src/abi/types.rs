@@ -40,6 +40,7 @@ pub type LONG_PTR = i64;
 pub type LOGICAL = ULONG;
 pub type KAFFINITY = ULONG_PTR;
 pub type NTSTATUS = LONG;
+pub type PNTSTATUS = *mut NTSTATUS;
 pub type PVOID = *mut c_void;
 pub type HANDLE = *mut c_void;
 pub type PHANDLE = *mut HANDLE;

@@ -79,6 +79,8 @@ pub(crate) trait Engine: Send + Sync {
     fn choose(&self, n: u32) -> u32;
     /// The DPC time of this CPU has been long: what `KeShouldYieldProcessor` says.
     fn should_yield(&self, w: &World) -> bool;
+    /// How much of the watchdog's limits (`Config::watchdog`) is left on this CPU, in 100 ns.
+    fn watchdog_left(&self, w: &World) -> (u64, u64);
     /// A DPC or interrupt routine begins (`true`) or ends on this CPU: the watchdog's clock.
     fn routine(&self, w: &World, begins: bool);
     /// Stops the calling context for good: a failure has been recorded.

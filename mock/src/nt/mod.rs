@@ -10,6 +10,7 @@ mod event;
 pub(crate) mod interrupt;
 mod irql;
 mod pool;
+pub(crate) mod processor;
 mod spin;
 pub(crate) mod state;
 mod status;
@@ -27,6 +28,7 @@ pub use dpc::{
 pub use event::*;
 pub use irql::*;
 pub use pool::*;
+pub use processor::{KeDeregisterProcessorChangeCallback, KeRegisterProcessorChangeCallback};
 pub use spin::*;
 pub use status::*;
 pub use thread::{

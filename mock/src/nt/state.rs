@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::abi::{KDPC, NTSTATUS};
 use crate::engine::ThreadId;
+use crate::nt::processor::ChangeCallbacks;
 use crate::nt::timer::{Expired, Timers};
 use crate::nt::work::WorkQueues;
 use crate::world::config::Config;
@@ -20,6 +21,7 @@ pub(crate) struct NtState {
     pub(crate) timers: Timers,
     pub(crate) work: WorkQueues,
     pub(crate) lines: Vec<Line>,
+    pub(crate) change: ChangeCallbacks,
     /// Names of events in the order in which they were initialised: reports may not show addresses.
     events: BTreeMap<usize, u64>,
     next_event: u64,
@@ -108,6 +110,8 @@ pub(crate) enum Waiting {
     DpcFlush,
     /// A work item to run.
     Work,
+    /// The end of another registration or addition of a CPU.
+    ProcessorChange,
     /// That nothing else runs.
     Settle,
 }
@@ -146,6 +150,7 @@ impl NtState {
             timers: Timers::default(),
             work: WorkQueues::new(config.workers),
             lines: Vec::new(),
+            change: ChangeCallbacks::default(),
             events: BTreeMap::new(),
             next_event: 0,
             sequence: 0,
@@ -214,6 +219,7 @@ impl NtState {
             Waiting::Thread(id) => format!("the end of thread {}", self.threads[id].name),
             Waiting::Sleep => "a time".to_owned(),
             Waiting::DpcFlush => "queued DPCs (KeFlushQueuedDpcs)".to_owned(),
+            Waiting::ProcessorChange => "a processor change to be over".to_owned(),
             Waiting::Settle => "the world to settle".to_owned(),
         };
         let note = thread

@@ -2,8 +2,8 @@
 
 use crate::abi::{
     ACCESS_MASK, HANDLE, KPRIORITY, KPROCESSOR_MODE, NTSTATUS, PHANDLE, PKSTART_ROUTINE, PKTHREAD,
-    POBJECT_ATTRIBUTES, POBJECT_TYPE, PVOID, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_INVALID_PARAMETER, STATUS_SUCCESS, ULONG,
+    POBJECT_ATTRIBUTES, POBJECT_HANDLE_INFORMATION, POBJECT_TYPE, PVOID,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, ULONG,
 };
 use crate::engine::{Entry, ThreadId};
 use crate::nt::check::{call, ceiling, done};
@@ -79,20 +79,30 @@ pub unsafe extern "C" fn KeGetCurrentThread() -> PKTHREAD {
     object_of(w, w.engine.thread())
 }
 
-/// Sets the priority of a thread and returns the one before. The simulation keeps it, and does not
-/// schedule by it.
+/// Sets the priority of a thread, 1 to 31, and returns the one before. PASSIVE_LEVEL.
 ///
 /// # Safety
 /// `Thread` is a referenced thread object.
 pub unsafe extern "C" fn KeSetPriorityThread(Thread: PKTHREAD, Priority: KPRIORITY) -> KPRIORITY {
     let w = call();
+    ceiling(w, "KeSetPriorityThread", 0, "DV(0xC4,0x20003)");
     let Some(id) = thread_of_object(w, Thread.cast()) else {
         fail(
             "OBJECT_TYPE_INVALID(0x189)",
             "KeSetPriorityThread on no thread object".to_owned(),
         );
     };
-    w.nt.with(|nt| core::mem::replace(&mut nt.threads[id].priority, Priority))
+    if !(1..=31).contains(&Priority) {
+        fail(
+            "INVALID_PARAMETER(KeSetPriorityThread)",
+            format!("KeSetPriorityThread to {Priority}, which is reserved or no priority"),
+        );
+    }
+    let before =
+        w.nt.with(|nt| core::mem::replace(&mut nt.threads[id].priority, Priority));
+    w.trace_event("KeSetPriorityThread", id as u64, Priority as u64);
+    done(w);
+    before
 }
 
 /// Turns a handle of [`PsCreateSystemThread`] into a referenced thread object.
@@ -105,7 +115,7 @@ pub unsafe extern "C" fn ObReferenceObjectByHandle(
     ObjectType: POBJECT_TYPE,
     AccessMode: KPROCESSOR_MODE,
     Object: *mut PVOID,
-    HandleInformation: PVOID,
+    HandleInformation: POBJECT_HANDLE_INFORMATION,
 ) -> NTSTATUS {
     let w = call();
     let _ = (DesiredAccess, ObjectType, AccessMode, HandleInformation);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::abi::{PDEVICE_OBJECT, PVOID};
+use crate::abi::{KPRIORITY, PDEVICE_OBJECT, PVOID};
 use crate::engine::ThreadId;
 use crate::nt::check::{call, ceiling, done};
 use crate::nt::state::{Kind, Waiting};
@@ -33,6 +33,9 @@ pub struct IO_WORKITEM {
 pub type PIO_WORKITEM = *mut IO_WORKITEM;
 
 const MAGIC: u64 = 0x4D45_5449_4B52_4F57;
+
+/// What the threads of the critical, the delayed and the hyper-critical queue run at (W-29).
+const PRIORITIES: [KPRIORITY; 3] = [13, 12, 15];
 
 /// An item in a worker queue.
 #[derive(Clone, Copy)]
@@ -74,11 +77,12 @@ impl WorkQueues {
         (self.threads, self.idle.len())
     }
 
-    fn take(&mut self) -> Option<PIO_WORKITEM> {
-        [2, 0, 1]
-            .into_iter()
-            .find_map(|queue| self.queues[queue].pop_front())
-            .map(|item| item.0)
+    /// The next item, and the priority of the threads that serve its queue.
+    fn take(&mut self) -> Option<(PIO_WORKITEM, KPRIORITY)> {
+        [2, 0, 1].into_iter().find_map(|queue| {
+            let item = self.queues[queue].pop_front()?;
+            Some((item.0, PRIORITIES[queue]))
+        })
     }
 }
 
@@ -212,17 +216,18 @@ fn worker() {
             item
         });
         match item {
-            Some(item) => run(w, me, item),
+            Some((item, priority)) => run(w, me, item, priority),
             None if w.engine.is_stopping() => return,
             None => w.engine.block(w, None),
         }
     }
 }
 
-fn run(w: &World, me: ThreadId, item: PIO_WORKITEM) {
+fn run(w: &World, me: ThreadId, item: PIO_WORKITEM, priority: KPRIORITY) {
     // The item is not queued any more once its routine begins, and may be freed by it.
     let (routine, device, context, number) = w.nt.with(|nt| {
         nt.work.idle.retain(|&thread| thread != me);
+        nt.threads[me].priority = priority;
         // SAFETY: a queued item stays allocated until its routine begins.
         let item = unsafe { &mut *item };
         item.queued = false;
@@ -236,11 +241,11 @@ fn run(w: &World, me: ThreadId, item: PIO_WORKITEM) {
         unsafe { routine(device, context) };
     }
     w.trace_event("work routine ends", number, 0);
-    check_return(w, me);
+    check_return(w, me, priority);
 }
 
-/// What a worker routine may not leave behind (W-16).
-fn check_return(w: &World, me: ThreadId) {
+/// What a worker routine may not leave behind (W-16): the thread is the system's again.
+fn check_return(w: &World, me: ThreadId, priority: KPRIORITY) {
     let irql = w.engine.irql();
     if irql >= 2 {
         fail(
@@ -248,9 +253,10 @@ fn check_return(w: &World, me: ThreadId) {
             format!("a worker routine returned at IRQL {irql}"),
         );
     }
-    let (critical, bound) = w.nt.with(|nt| {
+    let (critical, bound, left_at) = w.nt.with(|nt| {
         let thread = &nt.threads[me];
-        (thread.critical, thread.user_affinity.is_some())
+        let bound = thread.user_affinity.is_some();
+        (thread.critical, bound, thread.priority)
     });
     if irql != 0 {
         fail(
@@ -268,6 +274,12 @@ fn check_return(w: &World, me: ThreadId) {
         fail(
             "SIM_AFFINITY_LEAK",
             "a worker routine returned with its thread bound to CPUs".to_owned(),
+        );
+    }
+    if left_at != priority {
+        fail(
+            "SIM_PRIORITY_LEAK",
+            format!("a worker routine returned its thread at priority {left_at}, not {priority}"),
         );
     }
 }

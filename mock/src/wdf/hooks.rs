@@ -278,6 +278,9 @@ pub(super) fn pending_of_image() -> Vec<String> {
         if nt.work.waiting() > 0 {
             found.push(format!("{} queued work items", nt.work.waiting()));
         }
+        if nt.change.len() > 0 {
+            found.push(format!("{} processor change callbacks", nt.change.len()));
+        }
         for thread in nt
             .threads
             .iter()

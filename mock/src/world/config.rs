@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) trace_all: bool,
     pub(crate) step_limit: u64,
     pub(crate) watchdog: (u64, u64),
+    pub(crate) yield_after: Option<u64>,
 }
 
 /// Most CPUs a world can have: one bit each in an affinity mask.
@@ -59,7 +60,11 @@ impl Config {
             preemption: Preemption::Often,
             trace_all: false,
             step_limit: 4_000_000,
-            watchdog: (500_000, 1_000_000),
+            watchdog: match seed {
+                Some(_) => (500_000, 1_000_000),
+                None => (200_000_000, 1_200_000_000),
+            },
+            yield_after: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a test calls inside a world.
 
-use crate::abi::GROUP_AFFINITY;
+use crate::abi::{GROUP_AFFINITY, NTSTATUS};
 use crate::nt;
 use crate::world::counters::Counters;
 use crate::world::failure::fail;
@@ -85,35 +85,27 @@ pub fn seed() -> Option<u64> {
 }
 
 /// Brings one more CPU online (N-23, N-25) and returns its index. Threads that may run everywhere may run on it
-/// too.
+/// too. PASSIVE_LEVEL.
+///
+/// # Panics
+/// If the machine has its maximum already (`max_cpus`), or a processor change callback refuses.
+pub fn add_cpu() -> u32 {
+    try_add_cpu().expect("no processor change callback refuses the CPU")
+}
+
+/// As [`add_cpu`].
+///
+/// # Errors
+/// The status with which a processor change callback refused the CPU, which is not online then.
 ///
 /// # Panics
 /// If the machine has its maximum already (`max_cpus`).
-pub fn add_cpu() -> u32 {
+pub fn try_add_cpu() -> Result<u32, NTSTATUS> {
     let w = current();
     w.engine.preempt(w);
-    let cpu = w.nt.with(|nt| {
-        assert!(
-            nt.active < w.config.max_cpus,
-            "the machine has no CPU left to bring online"
-        );
-        let everywhere = nt.all_cpus();
-        nt.active += 1;
-        let now = nt.all_cpus();
-        for thread in &mut nt.threads {
-            if thread.affinity == everywhere {
-                thread.affinity = now;
-            }
-            if thread.user_affinity == Some(everywhere) {
-                thread.user_affinity = Some(now);
-            }
-        }
-        nt.active - 1
-    });
-    w.trace_event("CPU online", u64::from(cpu), 0);
-    w.engine.affinities_changed(w);
+    let result = nt::processor::add(w);
     w.engine.preempt(w);
-    cpu
+    result
 }
 
 /// A number below `n`, picked by the seed.

@@ -51,6 +51,21 @@ macro_rules! builder {
                 self
             }
 
+            /// The DPC watchdog (D-25): time of one routine, and time at DISPATCH_LEVEL or above without a
+            /// break, in 100 ns. More is `DPC_WATCHDOG(0x133,0)` or `(0x133,1)`. The live engine's defaults are
+            /// 20 s and 120 s; the simulation's are 50 ms and 100 ms, since a preemption point takes only 100 ns.
+            pub fn watchdog_100ns(mut self, routine: u64, cumulative: u64) -> Self {
+                self.config.watchdog = (routine, cumulative);
+                self
+            }
+
+            /// Time at DISPATCH_LEVEL after which `KeShouldYieldProcessor` says yes, in 100 ns (D-25, N-35).
+            /// The default is 100 µs, and in the simulation, by seed, earlier now and then.
+            pub fn yield_after_100ns(mut self, time: u64) -> Self {
+                self.config.yield_after = Some(time);
+                self
+            }
+
             /// How violations of IRQL ceilings are answered.
             pub fn verifier(mut self, verifier: Verifier) -> Self {
                 self.config.verifier = verifier;
@@ -106,13 +121,6 @@ impl Sim {
     /// Preemption points that may pass without the world coming to rest; more is `SIM_LIVELOCK`.
     pub fn step_limit(mut self, steps: u64) -> Self {
         self.config.step_limit = steps;
-        self
-    }
-
-    /// The DPC watchdog (D-25): time of one routine and time at DISPATCH_LEVEL or above, in 100 ns. The
-    /// defaults are far below the real ones, since a preemption point takes only 100 ns.
-    pub fn watchdog_100ns(mut self, routine: u64, cumulative: u64) -> Self {
-        self.config.watchdog = (routine, cumulative);
         self
     }
 

@@ -168,6 +168,42 @@ pub fn wait_for(object: *mut c_void, timeout: Option<i64>) -> i32 {
     unsafe { ntddk::KeWaitForSingleObject(object, 0, 0, 0, pointer) }
 }
 
+/// PsCreateSystemThread: the referenced object of a new thread, whose handle is closed.
+pub fn system_thread(
+    routine: unsafe extern "C" fn(*mut c_void),
+    context: *mut c_void,
+) -> *mut c_void {
+    let (mut handle, mut object) = (ptr::null_mut(), ptr::null_mut());
+    let null: *mut c_void = ptr::null_mut();
+    // SAFETY: every pointer is valid for its call; the routine may be called with the context.
+    let created = unsafe {
+        ntddk::PsCreateSystemThread(
+            &raw mut handle,
+            kmdf_mock::THREAD_ALL_ACCESS,
+            null.cast(),
+            null,
+            null.cast(),
+            Some(routine),
+            context,
+        )
+    };
+    assert_eq!(created, 0);
+    // SAFETY: the handle is open; the object is writable.
+    unsafe {
+        let status = ntddk::ObReferenceObjectByHandle(
+            handle,
+            0,
+            ptr::null_mut(),
+            0,
+            &raw mut object,
+            null.cast(),
+        );
+        assert_eq!(status, 0);
+        assert_eq!(ntddk::ZwClose(handle), 0);
+    }
+    object
+}
+
 struct WorkItemInner {
     raw: kmdf_mock::ntddk::PIO_WORKITEM,
     routine: Box<dyn Fn() + Send + Sync>,

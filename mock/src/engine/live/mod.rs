@@ -35,8 +35,6 @@ const STATUS: i32 = 111;
 const UPTIME_TICKS: u64 = 1_000;
 /// Time at DISPATCH_LEVEL after which `KeShouldYieldProcessor` says yes (D-25).
 const YIELD_AFTER: Duration = Duration::from_micros(100);
-/// Longest run of one DPC or interrupt routine (D-25: 1280 ticks of 15.625 ms).
-const WATCHDOG: Duration = Duration::from_secs(20);
 /// Between two looks of `settle`.
 const POLL: Duration = Duration::from_micros(200);
 /// Quiet looks in a row that count as settled.
@@ -172,6 +170,11 @@ impl Live {
         }
         true
     }
+}
+
+/// A time of the world on the clock of the host.
+fn duration(time_100ns: u64) -> Duration {
+    Duration::from_nanos(time_100ns.saturating_mul(100))
 }
 
 /// Moves the current thread, which holds no CPU, if its affinity excludes the one it is on.
@@ -338,22 +341,46 @@ impl Engine for Live {
         Rng::new(state).below(n)
     }
 
-    fn should_yield(&self, _w: &World) -> bool {
-        HIGH_SINCE
-            .get()
-            .is_some_and(|since| since.elapsed() > YIELD_AFTER)
+    fn should_yield(&self, w: &World) -> bool {
+        let limit = w.config.yield_after.map_or(YIELD_AFTER, duration);
+        IRQL.get() >= 2
+            && HIGH_SINCE
+                .get()
+                .is_some_and(|since| since.elapsed() > limit)
     }
 
-    fn routine(&self, _w: &World, begins: bool) {
+    fn watchdog_left(&self, w: &World) -> (u64, u64) {
+        let spent = |since: Option<Instant>| {
+            since.map_or(0, |since| (since.elapsed().as_nanos() / 100) as u64)
+        };
+        let (routine, cumulative) = w.config.watchdog;
+        let high = HIGH_SINCE.get().filter(|_| IRQL.get() >= 2);
+        (
+            routine.saturating_sub(spent(ROUTINES.get().1)),
+            cumulative.saturating_sub(spent(high)),
+        )
+    }
+
+    fn routine(&self, w: &World, begins: bool) {
         let (depth, since) = ROUTINES.get();
         if begins {
             ROUTINES.set((depth + 1, since.or_else(|| Some(Instant::now()))));
             return;
         }
-        if since.is_some_and(|since| since.elapsed() > WATCHDOG) {
+        let (single, total) = self.watchdog_left(w);
+        let (routine, cumulative) = w.config.watchdog;
+        if single == 0 {
+            let limit = duration(routine);
             fail(
                 "DPC_WATCHDOG(0x133,0)",
-                format!("a routine ran for more than {WATCHDOG:?}"),
+                format!("a routine ran for more than {limit:?}"),
+            );
+        }
+        if total == 0 {
+            let limit = duration(cumulative);
+            fail(
+                "DPC_WATCHDOG(0x133,1)",
+                format!("a CPU was at DISPATCH_LEVEL or above for more than {limit:?}"),
             );
         }
         ROUTINES.set((depth - 1, since.filter(|_| depth > 1)));

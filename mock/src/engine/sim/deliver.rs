@@ -54,10 +54,32 @@ impl Sim {
         }
     }
 
-    pub(super) fn long_at_dispatch(&self) -> bool {
+    /// Below DISPATCH_LEVEL there is nothing to yield from.
+    pub(super) fn long_at_dispatch(&self, budget: Option<u64>) -> bool {
         self.state.with(|s| {
-            let time = self.own_time(s) - s.cpus[self.current.get()].high_since;
-            time > YIELD_AFTER || s.rng.one_in(32)
+            let (time, limit) = (self.own_time(s), budget.unwrap_or(YIELD_AFTER));
+            let cpu = &s.cpus[self.current.get()];
+            let long = time - cpu.high_since > limit;
+            cpu.irql >= 2 && (long || (budget.is_none() && s.rng.one_in(32)))
+        })
+    }
+
+    /// What is left of the watchdog's two limits (D-25), in 100 ns.
+    pub(super) fn watchdog_left(&self) -> (u64, u64) {
+        self.state.with(|s| {
+            let time = self.own_time(s);
+            let cpu = &s.cpus[self.current.get()];
+            let single = cpu.routines.last().map_or(0, |begin| time - begin);
+            let total = if cpu.irql < 2 {
+                0
+            } else {
+                time - cpu.high_since
+            };
+            let (routine, cumulative) = self.watchdog;
+            (
+                routine.saturating_sub(single),
+                cumulative.saturating_sub(total),
+            )
         })
     }
 

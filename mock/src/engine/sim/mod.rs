@@ -343,8 +343,12 @@ impl Engine for Sim {
         self.state.with(|s| s.rng.below(n))
     }
 
-    fn should_yield(&self, _w: &World) -> bool {
-        self.long_at_dispatch()
+    fn should_yield(&self, w: &World) -> bool {
+        self.long_at_dispatch(w.config.yield_after)
+    }
+
+    fn watchdog_left(&self, _w: &World) -> (u64, u64) {
+        Sim::watchdog_left(self)
     }
 
     fn routine(&self, _w: &World, begins: bool) {

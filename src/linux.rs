@@ -1,6 +1,7 @@
 //! All Linux names at once: `use bottomhalf::linux::*;` for code translated line by line.
 
 pub use crate::delayed_work::*;
+pub use crate::interrupt::*;
 pub use crate::jiffies::*;
 pub use crate::on_cpu::*;
 pub use crate::tasklet::*;

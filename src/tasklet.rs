@@ -38,24 +38,32 @@ const fn declared_old(func: tasklet_func, count: i32) -> tasklet_struct {
 }
 
 /// A tasklet that is ready to be scheduled, for statics and fields. Linux: `DECLARE_TASKLET`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_TASKLET(callback: tasklet_callback) -> tasklet_struct {
     declared(callback, 0)
 }
 
 /// A tasklet that is disabled once, for statics and fields. Linux: `DECLARE_TASKLET_DISABLED`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_TASKLET_DISABLED(callback: tasklet_callback) -> tasklet_struct {
     declared(callback, 1)
 }
 
 /// A tasklet of the old form, with data 0 until `tasklet_init`. Linux: `DECLARE_TASKLET_OLD`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_TASKLET_OLD(func: tasklet_func) -> tasklet_struct {
     declared_old(func, 0)
 }
 
 /// A tasklet of the old form that is disabled once. Linux: `DECLARE_TASKLET_DISABLED_OLD`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_TASKLET_DISABLED_OLD(func: tasklet_func) -> tasklet_struct {
     declared_old(func, 1)

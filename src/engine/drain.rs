@@ -15,7 +15,8 @@
 //!   until it has touched it for the last time (T4).
 //! - **P3** One drain of a CPU at a time: it is at DISPATCH_LEVEL on that CPU from when it takes a
 //!   tasklet off the lists until it is done with it. A DPC that is not tied to its CPU (H-36) could
-//!   run on two: the second finds `draining` set, and leaves the tasklets to the first.
+//!   run elsewhere: it finds `draining` set, and leaves the tasklets to whoever drains, who looks at
+//!   the lists again when it has done.
 
 use super::backend::Backend;
 use super::item::tasklet_struct;
@@ -67,7 +68,7 @@ impl Fifo {
             return None;
         }
         let first = self.head;
-        // SAFETY: as in `push`.
+        // SAFETY: as in `push`. ORDERING: as there.
         self.head = unsafe { &*first }.next.load(Relaxed);
         if self.head.is_null() {
             self.tail = core::ptr::null_mut();
@@ -266,6 +267,23 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
+    /// Runs the tasklets that wait on `cpu`, in the place of its DPC: what is left of a round that has
+    /// begun, and the round after it. IRQL: = DISPATCH, on that CPU, outside of a drain.
+    pub(super) fn serve_pending(&self, cpu: u32) {
+        let per_cpu = self.per_cpu(cpu);
+        let mut left = true;
+        while left && let Some(mut round) = take_pending(per_cpu, &mut left) {
+            while let Some(tasklet) = round.pop() {
+                self.run_tasklet(tasklet, cpu);
+            }
+            let raised = Raised::new();
+            self.push(cpu, &raised, |lists| {
+                lists.draining = false;
+                !lists.is_idle() && !lists.keeper.serves()
+            });
+        }
+    }
+
     /// Makes the calls that were left to the DPC, and says what it does next. `left` is what it has
     /// not run of its last round; `spent` says that it should not go on.
     fn next_of_dpc(&self, per_cpu: &PerCpu<B>, left: Option<Round>, spent: bool) -> Next {
@@ -295,4 +313,16 @@ impl<B: Backend> Runtime<B> {
         deferred.perform(self);
         next
     }
+}
+
+/// The round whose turn it is; `left` becomes whether it is what was left of one.
+fn take_pending<B: Backend>(per_cpu: &PerCpu<B>, left: &mut bool) -> Option<Round> {
+    let raised = Raised::<B>::new();
+    let mut lists = per_cpu.lists.lock(&raised);
+    if lists.is_idle() || lists.draining {
+        return None;
+    }
+    *left = !lists.begun.is_empty();
+    lists.draining = true;
+    Some(lists.take_round())
 }

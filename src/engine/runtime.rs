@@ -24,6 +24,7 @@ use super::locked::{Locked, Raised};
 use super::queue::QueueAdapter;
 use super::rescue::Rescuer;
 use super::running::Running;
+use super::softirq::Off;
 use super::sub_queue::SubQueue;
 use super::tasklet_wait::TaskletWaits;
 use super::timers::Timers;
@@ -66,8 +67,9 @@ pub(crate) struct PerCpu<B: Backend> {
     pub(crate) running: AtomicUsize,
     /// Address of the tasklet whose count this CPU changes (T4), or zero.
     pub(crate) touching: AtomicUsize,
-    /// Address of the tasklet whose function is on this CPU, under any interrupt, or zero.
+    /// Address of the item whose function is on this CPU, under any interrupt, or zero.
     pub(crate) serving: AtomicUsize,
+    pub(crate) off: Off,
     pub(crate) dpc_callbacks: AtomicU64,
     pub(crate) overflows: AtomicU64,
     accepted: AtomicU64,
@@ -148,6 +150,7 @@ impl<B: Backend> Runtime<B> {
                 running: AtomicUsize::new(0),
                 touching: AtomicUsize::new(0),
                 serving: AtomicUsize::new(0),
+                off: Off::new(),
                 dpc_callbacks: AtomicU64::new(0),
                 overflows: AtomicU64::new(0),
                 accepted: AtomicU64::new(0),

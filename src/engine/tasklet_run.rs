@@ -5,6 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::item::{tasklet_callback, tasklet_func, tasklet_struct};
 use super::locked::Raised;
 use super::runtime::Runtime;
+use super::softirq::NO_ITEM;
 use super::tasklet::{RUN, SCHED, kind, release_hook, report};
 use super::wait::Deferred;
 use crate::sync::Ordering::{Relaxed, SeqCst};
@@ -20,7 +21,11 @@ impl<B: Backend> Runtime<B> {
             return;
         }
         let release = call(item);
-        let (raised, scheduled) = self.end_of_function(item, cpu);
+        // ORDERING: a hint for a message.
+        let func = item.func.load(Relaxed).addr();
+        self.restore_level(self.per_cpu(cpu), tasklet.addr(), func);
+        let next = if release.is_some() { NO_ITEM } else { 0 };
+        let (raised, scheduled) = self.end_of_function(item, cpu, next);
         let Some(release) = release else {
             self.end_tasklet(tasklet.addr(), cpu, scheduled, raised);
             return;
@@ -30,6 +35,7 @@ impl<B: Backend> Runtime<B> {
         // SAFETY: the typed face stored this function, and holds the item until it is called. It may
         // free the tasklet: from here on the address is a number.
         unsafe { release(tasklet) };
+        self.restore_level(self.per_cpu(cpu), tasklet.addr(), func);
         self.end_tasklet(tasklet.addr(), cpu, scheduled, Raised::new());
     }
 
@@ -62,10 +68,18 @@ impl<B: Backend> Runtime<B> {
         true
     }
 
-    /// The function has returned: gives RUN back. Returns whether somebody has SCHED.
-    fn end_of_function(&self, tasklet: &tasklet_struct, cpu: u32) -> (Raised<B>, bool) {
+    /// The function has returned: gives RUN back. `next` is what this CPU serves after it. Returns
+    /// whether somebody has SCHED.
+    fn end_of_function(
+        &self,
+        tasklet: &tasklet_struct,
+        cpu: u32,
+        next: usize,
+    ) -> (Raised<B>, bool) {
         let raised = Raised::new();
-        self.per_cpu(cpu).serving.store(0, SeqCst);
+        // ORDERING: SeqCst: before RUN, so that whoever sees RUN with this address on its CPU is on
+        // top of the run.
+        self.per_cpu(cpu).serving.store(next, SeqCst);
         let scheduled = self.give_run_back(tasklet, &raised);
         (raised, scheduled)
     }
@@ -84,7 +98,9 @@ impl<B: Backend> Runtime<B> {
     /// The drain of `cpu` does not follow the tasklet any more, which may be gone after this.
     fn end_tasklet(&self, address: usize, cpu: u32, scheduled: bool, raised: Raised<B>) {
         // ORDERING: SeqCst: the last touch is over; a waiter that counts itself after this sees it.
-        self.per_cpu(cpu).running.store(0, SeqCst);
+        let per_cpu = self.per_cpu(cpu);
+        per_cpu.running.store(0, SeqCst);
+        per_cpu.serving.store(0, SeqCst);
         let mut deferred = Deferred::new();
         self.tasklet_waits
             .wake(address, !scheduled, &raised, &mut deferred);

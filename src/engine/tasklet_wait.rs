@@ -131,6 +131,7 @@ impl<B: Backend> Runtime<B> {
                 return;
             }
             waiter.wait();
+            // ORDERING: as in `link_waiter`; a count too high costs a look at the list.
             shard.count.fetch_sub(1, SeqCst);
         }
     }
@@ -148,6 +149,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Whether a CPU changes the count of the tasklet, or unlocks it (T4).
     pub(crate) fn is_touched(&self, address: usize) -> bool {
+        // ORDERING: SeqCst: pairs with `touch`.
         self.all_cpus()
             .iter()
             .any(|cpu| cpu.touching.load(SeqCst) == address)
@@ -177,6 +179,7 @@ impl<B: Backend> Runtime<B> {
         if !linked {
             waiter.wait();
         }
+        // ORDERING: as in `link_waiter`; a count too high costs a look at the list.
         shard.count.fetch_sub(1, SeqCst);
     }
 

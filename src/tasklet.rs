@@ -29,14 +29,6 @@ const fn declared(callback: tasklet_callback, count: i32) -> tasklet_struct {
     }
 }
 
-const fn declared_old(func: tasklet_func, count: i32) -> tasklet_struct {
-    tasklet_struct {
-        count: AtomicI32::new(count),
-        func: AtomicPtr::new(func as *mut ()),
-        ..tasklet_struct::new()
-    }
-}
-
 /// A tasklet that is ready to be scheduled, for statics and fields. Linux: `DECLARE_TASKLET`.
 ///
 /// IRQL: any. Does not block.
@@ -51,22 +43,6 @@ pub const fn DECLARE_TASKLET(callback: tasklet_callback) -> tasklet_struct {
 #[must_use]
 pub const fn DECLARE_TASKLET_DISABLED(callback: tasklet_callback) -> tasklet_struct {
     declared(callback, 1)
-}
-
-/// A tasklet of the old form, with data 0 until `tasklet_init`. Linux: `DECLARE_TASKLET_OLD`.
-///
-/// IRQL: any. Does not block.
-#[must_use]
-pub const fn DECLARE_TASKLET_OLD(func: tasklet_func) -> tasklet_struct {
-    declared_old(func, 0)
-}
-
-/// A tasklet of the old form that is disabled once. Linux: `DECLARE_TASKLET_DISABLED_OLD`.
-///
-/// IRQL: any. Does not block.
-#[must_use]
-pub const fn DECLARE_TASKLET_DISABLED_OLD(func: tasklet_func) -> tasklet_struct {
-    declared_old(func, 1)
 }
 
 /// Makes `t` ready, with a callback that gets the tasklet. Plain writes; nothing can fail.
@@ -91,8 +67,9 @@ pub unsafe fn tasklet_setup(t: *mut tasklet_struct, callback: tasklet_callback) 
 /// `t` is valid, and neither scheduled nor running.
 pub unsafe fn tasklet_init(t: *mut tasklet_struct, func: tasklet_func, data: usize) {
     let tasklet = tasklet_struct {
+        func: AtomicPtr::new(func as *mut ()),
         data: crate::sync::AtomicUsize::new(data),
-        ..declared_old(func, 0)
+        ..tasklet_struct::new()
     };
     // SAFETY: as in `tasklet_setup`.
     unsafe { t.write(tasklet) };

@@ -452,8 +452,10 @@ fn bh27_a_callback_that_changes_the_level() {
     rows(|rig| {
         rig.expect(&["BH27"]);
         let mess: [fn(); 3] = [
-            // SAFETY: misuse on purpose: the level is not lowered again.
-            || drop(unsafe { KfRaiseIrql(5) }),
+            || {
+                // SAFETY: misuse on purpose: the level is not lowered again.
+                unsafe { KfRaiseIrql(5) };
+            },
             local_bh_disable,
             || {
                 local_bh_disable();

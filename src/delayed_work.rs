@@ -119,7 +119,9 @@ pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> boo
 /// [`queue_work_on`](crate::work::queue_work_on). Linux: `queue_delayed_work_on`.
 ///
 /// [`WORK_CPU_UNBOUND`](crate::work::WORK_CPU_UNBOUND) asks for nothing; a CPU that is not active when
-/// it is armed is reported (BH18). Returns, IRQL and KMDF calls as for [`queue_delayed_work`].
+/// it is armed is reported (BH18). Returns and KMDF calls as for [`queue_delayed_work`].
+///
+/// IRQL: any. Does not block.
 ///
 /// # Safety
 ///
@@ -137,7 +139,7 @@ pub unsafe fn queue_delayed_work_on(
 /// [`queue_delayed_work_on`] on [`system_wq`](crate::workqueue::system_wq). Linux:
 /// `schedule_delayed_work_on`.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_delayed_work_on`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work_on`].
 ///
 /// # Safety
 ///
@@ -149,7 +151,7 @@ pub unsafe fn schedule_delayed_work_on(cpu: i32, dwork: *mut delayed_work, delay
 
 /// [`mod_delayed_work`] for `cpu`, as [`queue_delayed_work_on`] takes it. Linux: `mod_delayed_work_on`.
 ///
-/// Returns, IRQL and KMDF calls as for [`mod_delayed_work`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`mod_delayed_work`].
 ///
 /// # Safety
 ///

@@ -112,7 +112,7 @@ pub(crate) fn wanted(cpu: i32) -> Option<u32> {
 /// itself, runs where it runs now (row W03). A queue with [`WQ_UNBOUND`](crate::workqueue::WQ_UNBOUND),
 /// or an ordered one, takes the CPU for a hint and runs the work anywhere.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work`]; the worker moves its thread
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work`]; the worker moves its thread
 /// (`KeSetSystemGroupAffinityThread`).
 ///
 /// # Safety
@@ -125,7 +125,7 @@ pub unsafe fn queue_work_on(cpu: i32, wq: *mut workqueue_struct, work: *mut work
 
 /// [`queue_work_on`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work_on`.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work_on`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work_on`].
 ///
 /// # Safety
 ///

@@ -28,7 +28,7 @@ fn freezer(attachment: &Arc<Attachment>) -> world::Thread {
     world::spawn("suspend", None, move || attachment.freeze())
 }
 
-/// A frozen queue takes works and starts none; thawed it runs all of them, an ordered one in order. Queues
+/// ATTACH-7: a frozen queue takes works and starts none; thawed it runs all of them, an ordered one in order. Queues
 /// without the flag go on.
 #[test]
 fn a_frozen_queue_holds_its_works_until_it_is_thawed() {
@@ -110,7 +110,7 @@ fn freeze_waits_for_the_works_that_run() {
     });
 }
 
-/// Freezes count: the works start with the last thaw, over all attaches of the image. A second freeze waits for
+/// ATTACH-8: freezes count: the works start with the last thaw, over all attaches of the image. A second freeze waits for
 /// what runs, too.
 #[test]
 fn freezes_are_counted_over_all_attaches() {
@@ -325,7 +325,7 @@ fn detach_thaws_and_runs_everything() {
     });
 }
 
-/// R03 of the rules of the running table: with NonReentrant a twin that is held on a freezable queue, behind a run
+/// With NonReentrant a twin that is held on a freezable queue, behind a run
 /// on another queue, counts as running: a freeze waits for it.
 #[test]
 fn freeze_waits_for_a_held_twin() {

@@ -16,6 +16,7 @@
 //! | [`wait`] | A1 A2 | waiters, and calls put off until the locks are released |
 //! | [`tasklet`], [`drain`] | T1-T4, P1 P2 | tasklets; the DPC of a CPU |
 //! | [`queue`], [`sub_queue`], [`claim`], [`flush`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
+//! | [`oneself`] | O1 | waits for the end of the caller's own run |
 //! | [`freeze`] | F1 F2 | queues that stand still while the device is suspended |
 //! | [`running`], [`worker`], [`placement`] | R1-R3 | who runs, who waits for it; the life of one run; where its thread runs |
 //! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
@@ -31,6 +32,7 @@ pub(crate) mod flush;
 pub(crate) mod freeze;
 pub(crate) mod item;
 pub(crate) mod locked;
+pub(crate) mod oneself;
 pub(crate) mod placement;
 pub(crate) mod queue;
 pub(crate) mod rescue;

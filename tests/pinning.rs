@@ -536,7 +536,7 @@ fn schedule_on_each_cpu_runs_once_on_every_active_cpu() {
     }
 }
 
-/// V-1: `schedule_on_each_cpu` without memory is -ENOMEM, and runs nothing.
+/// CPU-6, V-1: `schedule_on_each_cpu` without memory is -ENOMEM, and runs nothing.
 #[test]
 fn schedule_on_each_cpu_without_memory() {
     let mut refused = 0;

@@ -134,8 +134,9 @@ impl Diagnostic {
                  at PASSIVE_LEVEL, without a spin lock"
             }
             Self::WaitForOneself => {
-                "the caller is the item's own function (or a work of that queue), which Linux \
-                 deadlocks on; it does not wait. Use the call that does not wait"
+                "it would wait for the end of the caller: its own function, a work of that queue, or one \
+                 that runs before it. Linux deadlocks on it; it does not wait. Use the call that does not \
+                 wait"
             }
             Self::DisableOverflow => {
                 "the work is disabled 65535 times; it is not disabled once more. Pair every \

@@ -18,6 +18,7 @@
 //! | [`drain`], [`overflow`] | P1-P3, O1-O4 | the DPC of a CPU; the thread that it hands over to |
 //! | [`softirq`] | X1 X2 | bottom halves off and on; the caller's context |
 //! | [`queue`], [`sub_queue`], [`claim`], [`flush`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
+//! | [`oneself`] | E1 | waits for the end of the caller's own run |
 //! | [`freeze`] | F1 F2 | queues that stand still while the device is suspended |
 //! | [`running`], [`worker`], [`placement`] | R1-R3 | who runs, who waits for it; the life of one run; where its thread runs |
 //! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
@@ -33,6 +34,7 @@ pub(crate) mod flush;
 pub(crate) mod freeze;
 pub(crate) mod item;
 pub(crate) mod locked;
+pub(crate) mod oneself;
 pub(crate) mod overflow;
 pub(crate) mod placement;
 pub(crate) mod queue;

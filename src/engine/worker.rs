@@ -87,19 +87,23 @@ impl<B: Backend> Runtime<B> {
             let mut shard = self.running.shard(address).lock(&raised);
             shard.start(serving.slot, &claim, reentrant, &mut deferred.woken)
         };
-        if let Start::Run { func } = start {
-            self.count_run(&raised);
-            deferred.deliver(self, raised);
-            placement.take(&claim);
-            let guest = pin!(Worker::new(B::thread()));
-            let mut next = Some((claim, func));
-            while let Some((claim, func)) = next {
-                // SAFETY: `func` is the function that the driver gave at init.
-                unsafe { call(func, &claim) };
-                next = self.end_run(serving, guest.as_ref(), &claim);
+        let func = match start {
+            Start::Run { func } => func,
+            Start::Held { thread } => {
+                self.refuse_waits_behind(&claim, thread, &raised, &mut deferred);
+                deferred.deliver(self, raised);
+                return;
             }
-        } else {
-            deferred.deliver(self, raised);
+        };
+        self.count_run(&raised);
+        deferred.deliver(self, raised);
+        placement.take(&claim);
+        let guest = pin!(Worker::new(B::thread()));
+        let mut next = Some((claim, func));
+        while let Some((claim, func)) = next {
+            // SAFETY: `func` is the function that the driver gave at init.
+            unsafe { call(func, &claim) };
+            next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }
 

@@ -18,8 +18,8 @@ pub(super) const WAIT_AT_DISPATCH: &str = "\
     the call waits, and the IRQL is DISPATCH_LEVEL or above; it does not wait. Call it at \
     PASSIVE_LEVEL, without a spin lock";
 pub(super) const WAIT_FOR_ONESELF: &str = "\
-    the caller is the item's own function (or a work of that queue), which Linux deadlocks on; it \
-    does not wait. Use the call that does not wait";
+    it would wait for the end of the caller: its own function, a work of that queue, or one that runs \
+    before it. Linux deadlocks on it; it does not wait. Use the call that does not wait";
 pub(super) const DISABLE_OVERFLOW: &str = "\
     the work is disabled 65535 times; it is not disabled once more. Pair every disable_work with \
     enable_work";
@@ -74,6 +74,15 @@ pub(super) const FLUSH_DEPENDENCY: &str = "\
     a work of a WQ_MEM_RECLAIM queue flushes a queue, or a work on one, that has no WQ_MEM_RECLAIM \
     and so may never get on when memory is short; it waits all the same. Give both queues the flag, \
     or neither";
-pub(super) const IRQL_LEAKED: &str = "\
-    the function returned at another IRQL than it was called at; it is put back. Release every spin \
-    lock, and lower what was raised, before it returns";
+pub(super) const SPIN_ON_OWN_CPU: &str = "\
+    the tasklet runs on this CPU, under the caller, and would never end while the caller spins for it; \
+    it does not wait. Use tasklet_disable_nosync here";
+pub(super) const BOTTOM_HALVES_UNBALANCED: &str = "\
+    bottom halves are not off by local_bh_disable on this CPU, or the IRQL is above DISPATCH_LEVEL; \
+    nothing is done. Pair the two, in the order of the locks, and outside of interrupts";
+pub(super) const LEVEL_CHANGED: &str = "\
+    the function returned at another IRQL, or with bottom halves off; both are as before the call now. \
+    Release every lock that it takes";
+pub(super) const STATE_LOST: &str = "\
+    the tasklet is not scheduled or locked, as it was before. Do not initialise it before tasklet_kill \
+    has returned, and unlock only after a tasklet_trylock";

@@ -42,6 +42,14 @@ pub(crate) enum Diagnostic {
     MaxActive,
     /// A queue made by `alloc_workqueue` was still there at detach.
     QueueAtEnd,
+    /// Spinning for a tasklet on the CPU that runs it.
+    SpinOnOwnCpu,
+    /// SCHED or RUN of a tasklet is not set where it has to be.
+    StateLost,
+    /// `local_bh_enable` without a `local_bh_disable`, or one of the two in an interrupt.
+    BottomHalvesUnbalanced,
+    /// The function of a tasklet or of a bottom-half work changed the IRQL.
+    LevelChanged,
     /// Queueing for a CPU that is not active.
     NoSuchCpu,
     /// `workqueue_set_max_active` of an ordered queue.
@@ -64,8 +72,6 @@ pub(crate) enum Diagnostic {
     ReleasedTwice,
     /// A work of a `WQ_MEM_RECLAIM` queue waits for a queue that is none.
     FlushDependency,
-    /// A function returns at another IRQL than it was called at.
-    IrqlLeaked,
 }
 
 impl Diagnostic {
@@ -87,6 +93,10 @@ impl Diagnostic {
             Self::QueueAtEnd => "BH13",
             Self::EnableWorkUnderflow => "BH14",
             Self::MakeAtDispatch => "BH15",
+            Self::SpinOnOwnCpu => "BH16",
+            Self::StateLost => "BH28",
+            Self::BottomHalvesUnbalanced => "BH17",
+            Self::LevelChanged => "BH27",
             Self::NoSuchCpu => "BH18",
             Self::MaxActiveOfOrdered => "BH19",
             Self::PendingOnStack => "BH20",
@@ -96,8 +106,7 @@ impl Diagnostic {
             Self::DestroySystemQueue => "BH24",
             Self::PerCpuAndUnbound => "BH25",
             Self::ReleasedTwice => "BH26",
-            Self::FlushDependency => "BH27",
-            Self::IrqlLeaked => "BH28",
+            Self::FlushDependency => "BH29",
             Self::ThawUnderflow => "BH30",
         }
     }
@@ -131,7 +140,10 @@ impl Diagnostic {
             Self::PerCpuAndUnbound => advice::PER_CPU_AND_UNBOUND,
             Self::ReleasedTwice => advice::RELEASED_TWICE,
             Self::FlushDependency => advice::FLUSH_DEPENDENCY,
-            Self::IrqlLeaked => advice::IRQL_LEAKED,
+            Self::SpinOnOwnCpu => advice::SPIN_ON_OWN_CPU,
+            Self::BottomHalvesUnbalanced => advice::BOTTOM_HALVES_UNBALANCED,
+            Self::LevelChanged => advice::LEVEL_CHANGED,
+            Self::StateLost => advice::STATE_LOST,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::{At, Queue};
+use super::queue::{At, Queue, flag};
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
 use super::word::State;
@@ -421,6 +421,7 @@ impl<B: Backend> Runtime<B> {
         let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
+        let reclaiming = self.is_reclaiming();
         loop {
             let raised = Raised::<B>::new();
             let mut shard = self.running.shard(address).lock(&raised);
@@ -433,7 +434,15 @@ impl<B: Backend> Runtime<B> {
                     relax();
                     continue;
                 }
-                State::Queue { .. } | State::Held { .. } => true,
+                State::Queue { sub, .. } => {
+                    // SAFETY: Q4: the word was read in this raised section.
+                    let queue = unsafe { Self::sub_at(sub) }.queue();
+                    if reclaiming && !queue.is(flag::MEM_RECLAIM) {
+                        raised.say(Report::of(Diagnostic::FlushDependency, work, name));
+                    }
+                    true
+                }
+                State::Held { .. } => true,
                 State::Uninitialised | State::Idle { .. } | State::Timer => false,
             };
             if !shard.wait_for(waiter, queued) {

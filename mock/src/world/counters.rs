@@ -70,4 +70,6 @@ counters! {
     irql_raises,
     /// Work items that a system worker thread ran.
     work_routines,
+    /// Threads that NT added to a stalled worker pool.
+    dynamic_workers,
 }

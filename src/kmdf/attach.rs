@@ -13,7 +13,7 @@ use super::wdk_sys::{
     ALL_PROCESSOR_GROUPS, PWDFDEVICE_INIT, UNICODE_STRING, WDFDEVICE, WDFDRIVER, WDFTIMER,
     call_unsafe_wdf_function_binding,
 };
-use super::{Config, Host, Kmdf, Raised, Runtime, WorkReentrance};
+use super::{Config, Host, Kmdf, Raised, Runtime, WorkReentrance, clock};
 use crate::engine::backend::{Backend, Irql, Status};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::runtime::Rules;
@@ -138,7 +138,7 @@ fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Resu
             return Err(status);
         }
     };
-    image.set_precise(high_resolution);
+    clock::set_precise(high_resolution);
     // SAFETY: the per-CPU array lies behind the runtime, in the same allocation.
     unsafe {
         let array = place.add(1).cast();
@@ -276,7 +276,7 @@ fn tear_down(image: &Image) {
     }
     runtime.end_threads();
     delete_objects(&runtime.backend);
-    image.set_precise(false);
+    clock::set_precise(false);
     // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
     // drop but the memory.
     unsafe { Kmdf::free(place.cast()) };

@@ -14,6 +14,7 @@
 //! | `objects` | making the WDF objects; contexts; callbacks |
 //! | `threads` | threads of ours; where and how urgently the current one runs |
 //! | `attach` | attach and detach, hosts |
+//! | `clock` | by ticks or precisely |
 //! | `nt` | what `wdk-sys` lacks |
 //!
 //! Built without a provider the crate still compiles: attach fails with `STATUS_NOT_SUPPORTED`.
@@ -27,6 +28,8 @@ use kmdf_mock as wdk_sys;
 mod attach;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod backend;
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+mod clock;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod nt;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]

@@ -35,7 +35,7 @@ impl<const HZ: u64> Clock<HZ> {
     const INITIAL: u64 = (300 * HZ as u32).wrapping_neg() as u64;
 
     /// 100 ns units in a jiffy, if it is a whole number of them: one division then instead of several.
-    const WHOLE: Option<u64> = if SECOND % HZ == 0 {
+    const WHOLE: Option<u64> = if SECOND.is_multiple_of(HZ) {
         Some(SECOND / HZ)
     } else {
         None

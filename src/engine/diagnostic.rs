@@ -177,7 +177,10 @@ impl Report {
     }
 
     /// Prints it. IRQL: <= the highest device's (`DbgPrint`).
-    #[cold]
+    ///
+    /// Inlined, so that what is passed on are values: a report whose address is taken cannot stay in registers,
+    /// nor can the [`Raised`](super::locked::Raised) that it is in.
+    #[inline(always)]
     pub(crate) fn print<B: Backend>(self) {
         report::<B>(self.diagnostic, self.call, self.item, self.func);
     }
@@ -185,6 +188,8 @@ impl Report {
 
 /// Prints a diagnostic about the item at `address` whose function is at `func`. IRQL: <= the highest
 /// device's.
+#[cold]
+#[inline(never)]
 pub(crate) fn report<B: Backend>(diagnostic: Diagnostic, call: &str, address: usize, func: usize) {
     B::print(format_args!(
         "bottomhalf {} {call}(item {address:#x}, function {func:#x}): {}",

@@ -7,12 +7,14 @@
 use crate::engine::delayed::Modified;
 pub use crate::engine::item::delayed_work;
 use crate::engine::work::refuse;
-use crate::kmdf::{Queue, Raised, Runtime, Target, enter_to_target, visit};
+use crate::kmdf::{Queue, Raised, Runtime, System, Target, enter_to_target, visit};
 use crate::work::{DECLARE_WORK, identity, wanted, work_func_t, work_pending, work_struct};
 use crate::workqueue::workqueue_struct;
 
 /// A delayed work that is ready to be queued, for statics and fields. Linux:
 /// `DECLARE_DELAYED_WORK`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_DELAYED_WORK(func: work_func_t) -> delayed_work {
     delayed_work {
@@ -34,6 +36,8 @@ pub unsafe fn INIT_DELAYED_WORK(dwork: *mut delayed_work, func: work_func_t) {
 }
 
 /// The delayed work that `work` is the member of. Linux: `to_delayed_work`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn to_delayed_work(work: *mut work_struct) -> *mut delayed_work {
     // `work` is the first member.
@@ -105,21 +109,25 @@ unsafe fn queue_delayed_at(
     queued == Some(true)
 }
 
-/// [`queue_delayed_work`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_delayed_work`.
+/// [`queue_delayed_work`] on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_delayed_work`.
+///
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work`].
 ///
 /// # Safety
 ///
 /// As for [`queue_delayed_work`].
 pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_delayed_to(Target::System, dwork, delay) }
+    unsafe { queue_delayed_to(Target::System(System::PerCpu), dwork, delay) }
 }
 
 /// [`queue_delayed_work`] for `cpu`: when the delay is over, it is queued as by
 /// [`queue_work_on`](crate::work::queue_work_on). Linux: `queue_delayed_work_on`.
 ///
 /// [`WORK_CPU_UNBOUND`](crate::work::WORK_CPU_UNBOUND) asks for nothing; a CPU that is not active when
-/// it is armed is reported (BH18). Returns, IRQL and KMDF calls as for [`queue_delayed_work`].
+/// it is armed is reported (BH18).
+///
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work`].
 ///
 /// # Safety
 ///
@@ -134,22 +142,22 @@ pub unsafe fn queue_delayed_work_on(
     unsafe { queue_delayed_at(Target::Kept(wq.cast()), wanted(cpu), dwork, delay) }
 }
 
-/// [`queue_delayed_work_on`] on [`system_wq`](crate::workqueue::system_wq). Linux:
+/// [`queue_delayed_work_on`] on [`system_wq`](crate::system_queues::system_wq). Linux:
 /// `schedule_delayed_work_on`.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_delayed_work_on`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work_on`].
 ///
 /// # Safety
 ///
 /// As for [`queue_delayed_work`].
 pub unsafe fn schedule_delayed_work_on(cpu: i32, dwork: *mut delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_delayed_at(Target::System, wanted(cpu), dwork, delay) }
+    unsafe { queue_delayed_at(Target::System(System::PerCpu), wanted(cpu), dwork, delay) }
 }
 
 /// [`mod_delayed_work`] for `cpu`, as [`queue_delayed_work_on`] takes it. Linux: `mod_delayed_work_on`.
 ///
-/// Returns, IRQL and KMDF calls as for [`mod_delayed_work`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`mod_delayed_work`].
 ///
 /// # Safety
 ///
@@ -300,8 +308,9 @@ pub unsafe fn delayed_work_pending(dwork: *const delayed_work) -> bool {
 }
 
 /// Disables `dwork` once more, and cancels it, armed or queued; does not wait.
-/// Linux: `disable_delayed_work`, since 6.10. Returns and IRQL as for
-/// [`disable_work`](crate::work::disable_work).
+/// Linux: `disable_delayed_work`, since 6.10. Returns as [`disable_work`](crate::work::disable_work) does.
+///
+/// IRQL: any. Does not block.
 ///
 /// # Safety
 ///
@@ -312,7 +321,10 @@ pub unsafe fn disable_delayed_work(dwork: *mut delayed_work) -> bool {
 }
 
 /// As [`disable_delayed_work`], and waits until it does not run. Linux: `disable_delayed_work_sync`,
-/// since 6.10. Returns and IRQL as for [`disable_work_sync`](crate::work::disable_work_sync).
+/// since 6.10. Returns as [`disable_work_sync`](crate::work::disable_work_sync) does.
+///
+/// IRQL: = PASSIVE. Blocks while an instance runs; otherwise as
+/// [`cancel_work_sync`](crate::work::cancel_work_sync).
 ///
 /// # Safety
 ///
@@ -322,8 +334,10 @@ pub unsafe fn disable_delayed_work_sync(dwork: *mut delayed_work) -> bool {
     unsafe { crate::work::disable_work_sync(dwork.cast()) }
 }
 
-/// Takes one disable back; does not arm. Linux: `enable_delayed_work`, since 6.10. Returns and IRQL as
-/// for [`enable_work`](crate::work::enable_work).
+/// Takes one disable back; does not arm. Linux: `enable_delayed_work`, since 6.10. Returns as
+/// [`enable_work`](crate::work::enable_work) does.
+///
+/// IRQL: any. Does not block.
 ///
 /// # Safety
 ///

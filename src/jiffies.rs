@@ -436,7 +436,7 @@ mod tests {
         assert_eq!(At::<250>::msecs_to_jiffies(i32::MIN as u32), EVER);
     }
 
-    /// Microseconds round up too. What Linux's limit, cut to 32 bits, leaves above it is for ever.
+    /// JIFFIES-1: microseconds round up too. What Linux's limit, cut to 32 bits, leaves above it is for ever.
     #[test]
     fn microseconds_round_up() {
         let rows: [Row<u32, u64>; 6] = [
@@ -456,7 +456,7 @@ mod tests {
         assert_eq!(At::<1000>::usecs_to_jiffies(u32::MAX - 1_999), 4_294_966);
     }
 
-    /// Nanoseconds are cut off, and no argument overflows.
+    /// JIFFIES-2: nanoseconds are cut off, and no argument overflows.
     #[test]
     fn nanoseconds_round_down() {
         let rows: [Row<u64, u64>; 6] = [
@@ -474,7 +474,7 @@ mod tests {
         );
     }
 
-    /// Milliseconds are rounded up where a jiffy is no whole number of them, microseconds down; both are
+    /// JIFFIES-3: milliseconds are rounded up where a jiffy is no whole number of them, microseconds down; both are
     /// cut to 32 bits.
     #[test]
     fn jiffies_in_smaller_units() {
@@ -536,7 +536,7 @@ mod tests {
         }
     }
 
-    /// Rounding at each HZ, on several CPUs, before, at and after now.
+    /// JIFFIES-6: rounding at each HZ, on several CPUs, before, at and after now.
     #[test]
     fn rounding_follows_the_rule() {
         follows_the_rule::<12>();
@@ -547,7 +547,7 @@ mod tests {
         follows_the_rule::<1024>();
     }
 
-    /// Rounding by hand, at HZ 250: a quarter of a second is 62 jiffies, the skew 3 for each CPU.
+    /// JIFFIES-6: rounding by hand, at HZ 250: a quarter of a second is 62 jiffies, the skew 3 for each CPU.
     #[test]
     fn rounding_by_hand() {
         let second = 1000 * 250;

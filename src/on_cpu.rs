@@ -71,7 +71,7 @@ pub unsafe fn work_on_cpu(cpu: i32, func: work_on_cpu_t, arg: *mut c_void) -> i6
 /// [`work_on_cpu`]. Linux's form keeps the CPU from going offline meanwhile; on NT none goes. Linux:
 /// `work_on_cpu_safe`.
 ///
-/// Returns and IRQL as for [`work_on_cpu`].
+/// IRQL: = PASSIVE. Blocks. Returns as [`work_on_cpu`] does.
 ///
 /// # Safety
 ///

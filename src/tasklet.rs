@@ -29,12 +29,16 @@ const fn declared(callback: tasklet_callback, count: i32) -> tasklet_struct {
 }
 
 /// A tasklet that is ready to be scheduled, for statics and fields. Linux: `DECLARE_TASKLET`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_TASKLET(callback: tasklet_callback) -> tasklet_struct {
     declared(callback, 0)
 }
 
 /// A tasklet that is disabled once, for statics and fields. Linux: `DECLARE_TASKLET_DISABLED`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_TASKLET_DISABLED(callback: tasklet_callback) -> tasklet_struct {
     declared(callback, 1)

@@ -8,16 +8,19 @@
 //! Whether a work that is queued while it runs may run in parallel with itself is the driver's
 //! choice: [`WorkReentrance`](crate::WorkReentrance).
 
+use crate::engine::diagnostic::{Diagnostic, Report};
 use crate::engine::item::ANY_CPU;
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
-use crate::engine::work::refuse;
-use crate::kmdf::{Target, enter, enter_to_target, visit};
+use crate::engine::work::{disable_unattached, refuse};
+use crate::kmdf::{Kmdf, System, Target, enter, enter_to_target, visit};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicPtr, AtomicU64};
 use crate::workqueue::workqueue_struct;
 
 /// A work that is ready to be queued, for statics and fields. Linux: `DECLARE_WORK`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_WORK(func: work_func_t) -> work_struct {
     work_struct {
@@ -84,16 +87,16 @@ unsafe fn queue_on(target: Target, cpu: Option<u32>, work: *mut work_struct) -> 
     entered.is_some_and(|(runtime, queue, raised)| runtime.queue_work(queue, work, cpu, raised))
 }
 
-/// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.
+/// Queues `work` on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work`.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work`].
 ///
 /// # Safety
 ///
 /// `work` is initialised and stays in place while it is pending.
 pub unsafe fn schedule_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_to(Target::System, work) }
+    unsafe { queue_to(Target::System(System::PerCpu), work) }
 }
 
 /// The CPU of the calls named `_on`: none, wherever the caller is. Linux: `WORK_CPU_UNBOUND`, which is
@@ -112,7 +115,7 @@ pub(crate) fn wanted(cpu: i32) -> Option<u32> {
 /// itself, runs where it runs now (row W03). A queue with [`WQ_UNBOUND`](crate::workqueue::WQ_UNBOUND),
 /// or an ordered one, takes the CPU for a hint and runs the work anywhere.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work`]; the worker moves its thread
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work`]; the worker moves its thread
 /// (`KeSetSystemGroupAffinityThread`).
 ///
 /// # Safety
@@ -123,16 +126,16 @@ pub unsafe fn queue_work_on(cpu: i32, wq: *mut workqueue_struct, work: *mut work
     unsafe { queue_on(Target::Kept(wq.cast()), wanted(cpu), work) }
 }
 
-/// [`queue_work_on`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work_on`.
+/// [`queue_work_on`] on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work_on`.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work_on`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work_on`].
 ///
 /// # Safety
 ///
 /// As for [`schedule_work`].
 pub unsafe fn schedule_work_on(cpu: i32, work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_on(Target::System, wanted(cpu), work) }
+    unsafe { queue_on(Target::System(System::PerCpu), wanted(cpu), work) }
 }
 
 /// Cancels `work`, keeps it from being queued meanwhile, and waits until it does not run.
@@ -274,7 +277,27 @@ pub fn current_work() -> *mut work_struct {
 pub unsafe fn disable_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    enter().is_some_and(|(runtime, raised)| runtime.disable(work, raised).pending)
+    disable(work, || {
+        enter().map(|(runtime, raised)| runtime.disable(work, raised).pending)
+    })
+}
+
+/// Disables with `attached`, or, if that finds nothing attached, by the work alone: nothing is pending then.
+fn disable(work: &work_struct, attached: impl Fn() -> Option<bool>) -> bool {
+    loop {
+        if let Some(pending) = attached() {
+            return pending;
+        }
+        match disable_unattached(work) {
+            Some(true) => return false,
+            Some(false) => {
+                Report::of(Diagnostic::DisableOverflow, work, "disable_work").print::<Kmdf>();
+                return false;
+            }
+            // An attach has come between.
+            None => {}
+        }
+    }
 }
 
 /// As [`disable_work`], and waits until it does not run. Linux: `disable_work_sync`, since 6.10.
@@ -289,7 +312,9 @@ pub unsafe fn disable_work(work: *mut work_struct) -> bool {
 pub unsafe fn disable_work_sync(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    visit().is_some_and(|runtime| runtime.disable_sync(work, "disable_work_sync"))
+    disable(work, || {
+        visit().map(|runtime| runtime.disable_sync(work, "disable_work_sync"))
+    })
 }
 
 /// Takes one [`disable_work`] back; does not queue. Linux: `enable_work`, since 6.10.
@@ -305,7 +330,7 @@ pub unsafe fn disable_work_sync(work: *mut work_struct) -> bool {
 pub unsafe fn enable_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    enter().is_none_or(|(runtime, raised)| runtime.enable_reporting(work, &raised))
+    crate::engine::work::enable_work::<Kmdf>(work)
 }
 
 /// [`enable_work`], and [`queue_work`] if it can be queued again. Linux: `enable_and_queue_work`, since

@@ -52,6 +52,9 @@ impl List {
         writeln!(self.text, "## {title}\n\n| {heading} | tests |\n|---|---|").unwrap();
         for name in wanted {
             let tests = tests(name);
+            if tests.is_empty() && names::LATER.split_whitespace().any(|later| later == name) {
+                continue;
+            }
             if tests.is_empty() {
                 self.complaints.push(format!(
                     "{title}: {name} has no test that passes: name it in the doc comment of the test that holds it"

@@ -28,7 +28,7 @@ fn freezer(attachment: &Arc<Attachment>) -> world::Thread {
     world::spawn("suspend", None, move || attachment.freeze())
 }
 
-/// A frozen queue takes works and starts none; thawed it runs all of them, an ordered one in order. Queues
+/// ATTACH-7, ATTACH-8: a frozen queue takes works and starts none; thawed it runs all of them, an ordered one in order. Queues
 /// without the flag go on.
 #[test]
 fn a_frozen_queue_holds_its_works_until_it_is_thawed() {
@@ -78,7 +78,7 @@ fn a_frozen_queue_holds_its_works_until_it_is_thawed() {
     });
 }
 
-/// `freeze` returns when the works that run have ended, not before. What is queued meanwhile does not start, not
+/// ATTACH-7: `freeze` returns when the works that run have ended, not before. What is queued meanwhile does not start, not
 /// even in the place of one that ends.
 #[test]
 fn freeze_waits_for_the_works_that_run() {
@@ -110,7 +110,7 @@ fn freeze_waits_for_the_works_that_run() {
     });
 }
 
-/// Freezes count: the works start with the last thaw, over all attaches of the image. A second freeze waits for
+/// ATTACH-7, ATTACH-8: freezes count: the works start with the last thaw, over all attaches of the image. A second freeze waits for
 /// what runs, too.
 #[test]
 fn freezes_are_counted_over_all_attaches() {
@@ -235,7 +235,7 @@ fn delayed_works_that_come_due_wait_for_the_thaw() {
     });
 }
 
-/// A queue that is made while the image is frozen is frozen, if it is freezable.
+/// ATTACH-7: a queue that is made while the image is frozen is frozen, if it is freezable.
 #[test]
 fn a_queue_made_while_frozen_is_frozen() {
     rows(|rig| {
@@ -306,7 +306,7 @@ fn destroy_ends_a_freeze_that_waits_for_the_queue() {
     });
 }
 
-/// A detach while frozen thaws what the attach has frozen, and runs everything.
+/// ATTACH-8: a detach while frozen thaws what the attach has frozen, and runs everything.
 #[test]
 fn detach_thaws_and_runs_everything() {
     rows(|rig| {
@@ -349,7 +349,7 @@ fn freeze_waits_for_a_held_twin() {
     });
 }
 
-/// BH07, BH06, BH30: a freeze from a work of a freezable queue, and one at DISPATCH_LEVEL, freezes and does not
+/// ATTACH-7, BH07, BH06, BH30: a freeze from a work of a freezable queue, and one at DISPATCH_LEVEL, freezes and does not
 /// wait; a thaw too many does nothing.
 #[test]
 fn misuse_of_freeze_is_answered() {

@@ -26,7 +26,7 @@ fn d31_msecs_to_jiffies() {
     assert_eq!((POLL, TIMEOUT, RESET), (25, 1250, 5 + 2));
 }
 
-/// There and back: a delay in milliseconds is never shorter after the way through jiffies, and less than a
+/// JIFFIES-1, JIFFIES-3: there and back: a delay in milliseconds is never shorter after the way through jiffies, and less than a
 /// jiffy longer.
 #[test]
 fn what_was_converted_is_not_shorter() {
@@ -67,7 +67,7 @@ fn compared(a: u64, b: u64) -> [bool; 4] {
     plain
 }
 
-/// The comparisons are right on both sides of the wrap, up to half the range; exactly half the range apart
+/// JIFFIES-4: the comparisons are right on both sides of the wrap, up to half the range; exactly half the range apart
 /// each time is after the other, and neither is "after or the same", as in Linux.
 #[test]
 fn comparisons_outlive_the_wrap() {
@@ -83,7 +83,7 @@ fn comparisons_outlive_the_wrap() {
     }
 }
 
-/// A range contains its ends, the open one not its last; also over the wrap.
+/// JIFFIES-4: a range contains its ends, the open one not its last; also over the wrap.
 #[test]
 fn ranges_outlive_the_wrap() {
     for base in [10, u64::MAX - 2] {
@@ -105,7 +105,7 @@ fn behind(tick_100ns: u64) -> bool {
     time_in_range(now, at(before - before.min(tick_100ns)), at(after))
 }
 
-/// The clock is the machine's, and goes on by one in each tick; it needs no attach.
+/// DELAYED-9: the clock is the machine's, and goes on by one in each tick; it needs no attach.
 #[test]
 fn jiffies_count_the_ticks() {
     world::seeds(0..10, |seed| {
@@ -126,7 +126,7 @@ fn jiffies_count_the_ticks() {
     });
 }
 
-/// On a machine whose tick is longer than a jiffy the clock goes on by several at once.
+/// DELAYED-9: on a machine whose tick is longer than a jiffy the clock goes on by several at once.
 #[test]
 fn jiffies_on_a_coarse_tick() {
     let run = coarse(1).run(|| {
@@ -142,7 +142,7 @@ fn jiffies_on_a_coarse_tick() {
     run.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// The four questions about a time and now, before, at and after it, in both widths.
+/// JIFFIES-5: the four questions about a time and now, before, at and after it, in both widths.
 #[test]
 fn a_time_is_before_at_or_after_jiffies() {
     let run = machine(3).run(|| {
@@ -173,7 +173,7 @@ fn a_time_is_before_at_or_after_jiffies() {
     run.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// The calls without a CPU round for the CPU that they are made on; a delay is rounded as the time that it
+/// JIFFIES-6: the calls without a CPU round for the CPU that they are made on; a delay is rounded as the time that it
 /// ends at; up never comes early.
 #[test]
 fn rounding_is_that_of_the_cpu() {

@@ -510,7 +510,7 @@ unsafe extern "C" fn count_cpu(work: *mut work_struct) {
     ran.fetch_add(1, SeqCst);
 }
 
-/// H-36: `schedule_on_each_cpu` runs the function once on every active CPU, and on no other, and returns when the
+/// CPU-6, H-36: `schedule_on_each_cpu` runs the function once on every active CPU, and on no other, and returns when the
 /// last has ended; its memory is given back.
 #[test]
 fn schedule_on_each_cpu_runs_once_on_every_active_cpu() {
@@ -536,7 +536,7 @@ fn schedule_on_each_cpu_runs_once_on_every_active_cpu() {
     }
 }
 
-/// V-1: `schedule_on_each_cpu` without memory is -ENOMEM, and runs nothing.
+/// CPU-6, V-1: `schedule_on_each_cpu` without memory is -ENOMEM, and runs nothing.
 #[test]
 fn schedule_on_each_cpu_without_memory() {
     let mut refused = 0;

@@ -93,19 +93,22 @@ fn ids_of_the_contract_are_unique() {
 #[test]
 fn functions_and_rows_name_each_other() {
     let sources = source::files(&["src"], &[".rs"]);
-    let public = contract::public(&file("src/linux.rs"), &sources);
+    let mut public = contract::public(&file("src/linux.rs"), &sources);
     assert!(
         public.len() >= 45,
         "the Linux names are not seen: {}",
         public.len()
     );
+    public.extend(contract::faces(&sources));
     none(&contract::names(&contract_rows(), &public, &sources));
 }
 
 #[test]
-fn levels_of_doc_comments_are_those_of_the_rows() {
+fn doc_comments_name_their_source_and_the_level_of_their_row() {
     let sources = source::files(&["src"], &[".rs"]);
-    let public = contract::public(&file("src/linux.rs"), &sources);
+    let mut public = contract::public(&file("src/linux.rs"), &sources);
+    none(&contract::origins(&public));
+    public.extend(contract::faces(&sources));
     none(&contract::levels(&contract_rows(), &public));
 }
 

@@ -204,6 +204,7 @@ impl<B: Backend> Runtime<B> {
 
     /// An item that was counted as accepted is refused by its queue after all.
     pub(crate) fn count_refused(&self, _raised: &Raised<B>) {
+        // ORDERING: nobody has found the item in between; as in `count_accepted`.
         self.per_cpu(B::cpu()).accepted.fetch_sub(1, Relaxed);
     }
 

@@ -219,6 +219,7 @@ impl<B: Backend> Runtime<B> {
     pub(crate) fn disarm(&self, dwork: &delayed_work, word: u64, raised: &Raised<B>) -> bool {
         let taken = self.take_from_tree(dwork, word, raised);
         if taken {
+            // ORDERING: a count; the grace period of destroy orders it.
             // SAFETY: we own the item, and it counts in `armed` until now.
             unsafe { target::<B>(dwork) }.armed.fetch_sub(1, Relaxed);
         }

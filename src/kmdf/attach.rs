@@ -84,6 +84,7 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
     };
     let high_resolution = config.high_resolution;
     if turn.add(0) > 0 {
+        // ORDERING: SeqCst pairs with the publication in `build`; so does whoever had the turn before.
         // SAFETY: attached, and it is our turn, so nobody detaches.
         let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
         let same_host = match host {
@@ -110,6 +111,7 @@ pub(crate) fn detach() {
         return;
     }
     let turn = Turn::take();
+    // ORDERING: as in `attach`.
     // SAFETY: the caller is attached, and it is our turn, so nobody ends the runtime.
     let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
     if turn.add(0) == 1 && runtime.is_worker(Kmdf::thread()) {
@@ -144,6 +146,8 @@ fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Resu
         runtime.generation = image.generation.fetch_add(1, SeqCst) + 1;
         place.write(runtime);
     }
+    // ORDERING: SeqCst pairs with the load of `enter`: who finds the runtime finds it written. The same holds for
+    // the queue below.
     image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };
@@ -152,13 +156,10 @@ fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Resu
         tear_down(image);
         return Err(status);
     }
-    let Some(system) = runtime.create_queue(b"events", 0, 0) else {
+    if image.system.create(runtime).is_none() {
         tear_down(image);
         return Err(Status::INSUFFICIENT_RESOURCES);
-    };
-    image
-        .system_wq
-        .store(core::ptr::from_ref(system).cast_mut(), SeqCst);
+    }
     Ok(())
 }
 
@@ -252,15 +253,17 @@ const fn utf16<const N: usize>(ascii: &[u8]) -> [u16; N] {
 
 /// Ends the runtime.
 fn tear_down(image: &Image) {
+    // ORDERING: SeqCst pairs with the publication in `build`. Both stores of null come before the grace period
+    // after them: who is not waited for has seen them (G1, G2).
     let place = image.runtime.load(SeqCst);
     // SAFETY: published, and it is our turn, so nobody else ends it.
     let runtime = unsafe { &*place };
     runtime.close();
-    let system = image.system_wq.swap(core::ptr::null_mut(), SeqCst);
+    let mut system = image.system.unpublish();
     // G2: who has looked it up before may still be waiting for it.
     runtime.synchronize();
     runtime.wait_for_visitors();
-    runtime.destroy_queues(system);
+    runtime.destroy_queues(&mut system);
     // G1: unpublish, and wait until nobody can have read it.
     image.runtime.store(core::ptr::null_mut(), SeqCst);
     runtime.synchronize();

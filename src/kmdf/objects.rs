@@ -4,6 +4,7 @@
 
 use core::ptr::NonNull;
 
+use super::image::image;
 use super::nt::{attributes, size_of_ulong};
 use super::wdk_sys::ntddk::{
     KeGetProcessorNumberFromIndex, KeSetImportanceDpc, KeSetTargetProcessorDpcEx,
@@ -13,7 +14,7 @@ use super::wdk_sys::{
     WDF_DPC_CONFIG, WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC,
     WDFOBJECT, WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
-use super::{Kmdf, Runtime, image};
+use super::{Kmdf, Runtime};
 use crate::engine::backend::{Backend, Status, TimerLevel};
 
 const FALSE: BOOLEAN = 0;
@@ -273,6 +274,7 @@ unsafe extern "C" fn evt_work_item(item: WDFWORKITEM) {
     let queue = context.owner;
     // SAFETY: every queue is destroyed, and its work item deleted, before the runtime is
     // unpublished: while this callback runs the runtime stays.
+    // ORDERING: SeqCst pairs with the publication in attach.
     let runtime = unsafe { &*image().runtime.load(crate::sync::Ordering::SeqCst) };
     // SAFETY: the context is the queue that the work item was made for.
     unsafe { runtime.work_item_callback(queue) };

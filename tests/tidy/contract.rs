@@ -9,13 +9,13 @@ use super::source::{Item, Source, words};
 pub(crate) struct Row {
     pub(crate) id: String,
     pub(crate) line: usize,
-    /// What the column *function* or *call* has in backticks, without arguments.
+    /// What the column *function* or *call* has in backticks, spelled out.
     pub(crate) names: Vec<String>,
     /// The column *IRQL*, if the table has one.
     pub(crate) irql: String,
-    /// The column *rows*: rows of docs/facts/linux.md.
+    /// The last column: rows of docs/facts/linux.md.
     pub(crate) rows: Vec<String>,
-    /// The column *tests*: files.
+    /// The last column, in backticks: files of tests.
     pub(crate) tests: Vec<String>,
 }
 
@@ -82,28 +82,47 @@ pub(crate) fn rows(text: &str) -> (Vec<Row>, Vec<String>) {
             at.map(|at| cells[at].clone()).unwrap_or_default()
         };
         let names = cell(&["function", "call"]);
+        let held = cell(&["rows", "tests", "tests, rows"]);
         rows.push(Row {
             id: cells[0].clone(),
             line: index + 1,
-            names: quoted(&names).map(bare).collect(),
+            names: quoted(&names).flat_map(spelled).collect(),
             irql: cell(&["IRQL"]),
-            rows: cell(&["rows"])
-                .split_whitespace()
-                .map(str::to_owned)
+            rows: held
+                .split('`')
+                .step_by(2)
+                .flat_map(super::cases::ids)
                 .collect(),
-            tests: quoted(&cell(&["tests"])).map(str::to_owned).collect(),
+            tests: quoted(&held).map(str::to_owned).collect(),
         });
     }
     (rows, complaints)
 }
 
-/// A name without arguments: `attach(Host, &Config)` is `attach`.
-fn bare(name: &str) -> String {
-    name.split(['(', '!', '<'])
+/// The names in a pair of backticks: without arguments, so that `attach(Host, &Config)` is `attach`, and both
+/// that `time_after(64)` and `round_jiffies(_relative)` stand for.
+fn spelled(name: &str) -> Vec<String> {
+    let bare = name
+        .split(['(', '!', '<'])
         .next()
         .unwrap_or_default()
-        .trim()
-        .to_owned()
+        .trim();
+    let suffix = name
+        .strip_prefix(bare)
+        .and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
+    let is_suffix = |suffix: &&str| {
+        suffix.starts_with(|c: char| c == '_' || c.is_ascii_digit())
+            && suffix
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let longer = suffix
+        .filter(is_suffix)
+        .map(|suffix| format!("{bare}{suffix}"));
+    [Some(bare.to_owned()), longer]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// IDs that stand twice.
@@ -159,6 +178,21 @@ pub(crate) fn public<'a>(linux: &Source, sources: &'a [Source]) -> Vec<(&'a Sour
         .collect()
 }
 
+/// The public functions of the typed face and of attach.
+pub(crate) fn faces(sources: &[Source]) -> Vec<(&Source, Item)> {
+    let of =
+        |source: &&Source| source.file.starts_with("src/typed/") || source.file == "src/attach.rs";
+    let items = |source| {
+        Source::items(source)
+            .into_iter()
+            .map(move |item| (source, item))
+    };
+    let public = sources.iter().filter(of).flat_map(items);
+    public
+        .filter(|(_, item)| item.is_public && !item.is_macro)
+        .collect()
+}
+
 /// Functions without a row, and names of rows that the code does not have.
 pub(crate) fn names(rows: &[Row], public: &[(&Source, Item)], sources: &[Source]) -> Vec<String> {
     let promised: BTreeSet<&str> = rows
@@ -168,11 +202,13 @@ pub(crate) fn names(rows: &[Row], public: &[(&Source, Item)], sources: &[Source]
         .collect();
     let mut complaints = Vec::new();
     for (source, item) in public {
-        if !promised.contains(item.name.as_str()) {
+        if !promised.contains(item.path().as_str()) {
             complaints.push(format!(
                 "{}:{}: {} has no row in shim-api.md: add it to the function column of a row, with IRQL, \
                  effect and rows",
-                source.file, item.line, item.name
+                source.file,
+                item.line,
+                item.path()
             ));
         }
     }
@@ -234,20 +270,31 @@ fn level_in_row(row: &Row, index: usize) -> Option<Level> {
     })
 }
 
-/// Doc comments without an `IRQL:` line or without their source, and levels that are not those of the row.
+/// Doc comments that do not name the function of Linux, or of NT, that they stand for.
+pub(crate) fn origins(public: &[(&Source, Item)]) -> Vec<String> {
+    let marks = ["Linux: `", "Linux's `", "NT: `", "KMDF: "];
+    let unnamed = public
+        .iter()
+        .filter(|(_, item)| !marks.iter().any(|mark| item.doc.contains(mark)));
+    unnamed
+        .map(|(source, item)| {
+            format!(
+                "{}:{}: {} does not name its source: write \"Linux: `{}`.\" or \"NT: `…`.\" in its doc comment",
+                source.file,
+                item.line,
+                item.path(),
+                item.name
+            )
+        })
+        .collect()
+}
+
+/// Doc comments without an `IRQL:` line, and levels that are not those of the row.
 pub(crate) fn levels(rows: &[Row], public: &[(&Source, Item)]) -> Vec<String> {
     let mut complaints = Vec::new();
     for (source, item) in public {
-        let place = format!("{}:{}: {}", source.file, item.line, item.name);
-        if !["Linux: `", "NT: `", "KMDF: ", "Linux's `"]
-            .iter()
-            .any(|mark| item.doc.contains(mark))
-        {
-            complaints.push(format!(
-                "{place} does not name its source: write \"Linux: `{}`.\" or \"NT: `…`.\" in its doc comment",
-                item.name
-            ));
-        }
+        let path = item.path();
+        let place = format!("{}:{}: {path}", source.file, item.line);
         let Some(said) = item
             .doc
             .split_once("IRQL: ")
@@ -260,7 +307,7 @@ pub(crate) fn levels(rows: &[Row], public: &[(&Source, Item)]) -> Vec<String> {
             continue;
         };
         for row in rows {
-            let Some(index) = row.names.iter().position(|name| *name == item.name) else {
+            let Some(index) = row.names.iter().position(|name| *name == path) else {
                 continue;
             };
             match level_in_row(row, index) {
@@ -268,7 +315,7 @@ pub(crate) fn levels(rows: &[Row], public: &[(&Source, Item)]) -> Vec<String> {
                 None => complaints.push(format!(
                     "shim-api.md:{}: {} gives no level to {}: write any, APC, DISPATCH or PASSIVE, one for \
                      all functions or one for each, separated by semicolons",
-                    row.line, row.id, item.name
+                    row.line, row.id, path
                 )),
                 Some(promised) if promised == said => {}
                 Some(promised) => complaints.push(format!(

@@ -82,7 +82,7 @@ fn checked(text: &str, rows: &[contract::Row]) -> (Vec<String>, Vec<String>) {
     public.retain(|(_, item)| item.name != "attach");
     (
         contract::names(rows, &public, &sources),
-        contract::levels(rows, &public),
+        [contract::origins(&public), contract::levels(rows, &public)].concat(),
     )
 }
 
@@ -100,6 +100,13 @@ fn a_table_is_read_with_its_columns() {
     assert_eq!(
         (rows[3].names[0].as_str(), rows[3].tests[0].as_str()),
         ("attach", "tests/attach.rs")
+    );
+    let spelled = "| ID | function | tests, rows |\n|---|---|---|\n| WORK-1 | `a(64)`, `b(_x)`, `c(Host)`, `d()` | `src/a.rs`, D31 |\n";
+    let rows = contract::rows(spelled).0;
+    assert_eq!(rows[0].names, ["a", "a64", "b", "b_x", "c", "d"]);
+    assert_eq!(
+        (rows[0].tests[0].as_str(), rows[0].rows[0].as_str()),
+        ("src/a.rs", "D31")
     );
     let broken = "| ID | function |\n|---|---|\n| WORK-1 |\n| Work-2 | `x` |\n";
     complain(
@@ -401,6 +408,11 @@ fn code_is_told_from_comments_and_literals() {
         .map(|item| (item.name.as_str(), item.line, item.last))
         .collect();
     assert_eq!(places, [("a", 1, 3), ("b", 5, 6)]);
+    let text = "impl<T: A<B>, const ID: u64> Work<T, ID> {\n    pub fn a() {}\n}\nunsafe impl<T> A for crate::Queue<T>\nwhere\n    \
+                T: B,\n{\n    fn b() {}\n}\npub trait Item {\n    fn c();\n}\nfn d() {}\n";
+    let items = Source::new("a.rs", text).items();
+    let owners: Vec<_> = items.iter().map(|item| item.owner.as_deref()).collect();
+    assert_eq!(owners, [Some("Work"), Some("Queue"), Some("Item"), None]);
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) name: String,
+    /// The type whose `impl` or the trait whose body it stands in.
+    pub(crate) owner: Option<String>,
     pub(crate) is_macro: bool,
     /// `pub`, and not `pub(crate)`; for a macro, `#[macro_export]`.
     pub(crate) is_public: bool,
@@ -67,6 +69,16 @@ fn walk(path: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+impl Item {
+    /// `Workqueue::drain`, or the name alone.
+    pub(crate) fn path(&self) -> String {
+        match &self.owner {
+            Some(owner) => format!("{owner}::{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 impl Source {
     pub(crate) fn new(file: &str, text: &str) -> Self {
         let is_rust = file.ends_with(".rs");
@@ -84,6 +96,7 @@ impl Source {
     /// The functions and macros, in order, those inside others included.
     pub(crate) fn items(&self) -> Vec<Item> {
         let lines: Vec<&str> = self.text.lines().collect();
+        let owners = self.owners();
         let mut found = Vec::new();
         let (mut start, mut number) = (0, 0);
         for line in self.code.lines() {
@@ -94,8 +107,16 @@ impl Source {
                 } else {
                     line.trim_start().starts_with("pub ")
                 };
+                let inside = |(first, last, _): &&(usize, usize, String)| {
+                    (*first..=*last).contains(&(number + 1))
+                };
                 found.push(Item {
                     name: name.to_owned(),
+                    owner: owners
+                        .iter()
+                        .rev()
+                        .find(inside)
+                        .map(|(_, _, owner)| owner.clone()),
                     is_macro,
                     is_public,
                     is_test: attributes.contains("#[test]"),
@@ -106,6 +127,30 @@ impl Source {
             }
             start += line.len() + 1;
             number += 1;
+        }
+        found
+    }
+
+    /// The blocks of `impl` and `trait`: first line, last line, the type or trait.
+    fn owners(&self) -> Vec<(usize, usize, String)> {
+        let (mut found, mut start) = (Vec::new(), 0);
+        for (number, line) in self.code.lines().enumerate() {
+            let code = &self.code[start..];
+            start += line.len() + 1;
+            let first = words(line).find(|word| !["pub", "crate", "unsafe"].contains(word));
+            if line.starts_with(' ') || !matches!(first, Some("impl" | "trait")) {
+                continue;
+            }
+            let header = code.split(['{', ';']).next().unwrap_or_default();
+            let named = match header.split_once(" for ") {
+                Some((_, named)) => named,
+                None => without_generics(header),
+            };
+            let named = named.split(" where ").next().unwrap_or_default();
+            let path = named.split('<').next().unwrap_or_default();
+            if let Some(owner) = words(path).last() {
+                found.push((number + 1, number + 1 + body_lines(code), owner.to_owned()));
+            }
         }
         found
     }
@@ -121,6 +166,24 @@ impl Source {
 pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+}
+
+/// `impl<T: X<Y>> Name<T>` from `Name` on; `trait Name` likewise.
+fn without_generics(header: &str) -> &str {
+    let rest = header
+        .trim_start_matches("pub ")
+        .trim_start_matches("unsafe ");
+    let rest = rest.trim_start_matches("impl").trim_start_matches("trait");
+    let mut depth = 0_usize;
+    for (at, c) in rest.char_indices() {
+        match c {
+            '<' => depth += 1,
+            '>' if !rest[..at].ends_with('-') => depth = depth.saturating_sub(1),
+            _ if depth == 0 && !c.is_whitespace() => return &rest[at..],
+            _ => {}
+        }
+    }
+    rest
 }
 
 /// The name that a line of code gives to a function or macro.

@@ -7,7 +7,7 @@
 use crate::engine::delayed::Modified;
 pub use crate::engine::item::delayed_work;
 use crate::engine::work::refuse;
-use crate::kmdf::{Queue, Raised, Runtime, Target, enter_to_target, visit};
+use crate::kmdf::{Queue, Raised, Runtime, System, Target, enter_to_target, visit};
 use crate::work::{DECLARE_WORK, identity, wanted, work_func_t, work_pending, work_struct};
 use crate::workqueue::workqueue_struct;
 
@@ -109,7 +109,7 @@ unsafe fn queue_delayed_at(
     queued == Some(true)
 }
 
-/// [`queue_delayed_work`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_delayed_work`.
+/// [`queue_delayed_work`] on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_delayed_work`.
 ///
 /// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work`].
 ///
@@ -118,7 +118,7 @@ unsafe fn queue_delayed_at(
 /// As for [`queue_delayed_work`].
 pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_delayed_to(Target::System, dwork, delay) }
+    unsafe { queue_delayed_to(Target::System(System::PerCpu), dwork, delay) }
 }
 
 /// [`queue_delayed_work`] for `cpu`: when the delay is over, it is queued as by
@@ -142,7 +142,7 @@ pub unsafe fn queue_delayed_work_on(
     unsafe { queue_delayed_at(Target::Kept(wq.cast()), wanted(cpu), dwork, delay) }
 }
 
-/// [`queue_delayed_work_on`] on [`system_wq`](crate::workqueue::system_wq). Linux:
+/// [`queue_delayed_work_on`] on [`system_wq`](crate::system_queues::system_wq). Linux:
 /// `schedule_delayed_work_on`.
 ///
 /// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work_on`].
@@ -152,7 +152,7 @@ pub unsafe fn queue_delayed_work_on(
 /// As for [`queue_delayed_work`].
 pub unsafe fn schedule_delayed_work_on(cpu: i32, dwork: *mut delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_delayed_at(Target::System, wanted(cpu), dwork, delay) }
+    unsafe { queue_delayed_at(Target::System(System::PerCpu), wanted(cpu), dwork, delay) }
 }
 
 /// [`mod_delayed_work`] for `cpu`, as [`queue_delayed_work_on`] takes it. Linux: `mod_delayed_work_on`.

@@ -4,7 +4,7 @@
 //!
 //! | module | layer | what |
 //! |---|---|---|
-//! | [`tasklet`], [`work`], [`on_cpu`], [`delayed_work`], [`workqueue`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
+//! | [`tasklet`], [`work`], [`on_cpu`], [`delayed_work`], [`workqueue`], [`system_queues`], [`init`], [`execute`], [`devm`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
 //! | `typed`: `Tasklet`, `Work`, `DelayedWork`, `Workqueue` | API | the typed face, feature `alloc` |
 //! | `engine` | policy | state words, queues, flush, cancel, timers |
 //! | `kmdf` | backend | WDFDPC, WDFWORKITEM, WDFTIMER; the only place that names `wdk_sys` |
@@ -23,16 +23,20 @@ extern crate std;
 
 mod attach;
 pub mod delayed_work;
+pub mod devm;
 #[cfg_attr(
     not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))),
     allow(dead_code, reason = "nothing can be attached without a provider")
 )]
 mod engine;
+pub mod execute;
+pub mod init;
 pub mod jiffies;
 mod kmdf;
 pub mod linux;
 pub mod on_cpu;
 mod sync;
+pub mod system_queues;
 pub mod tasklet;
 #[cfg(feature = "alloc")]
 pub mod typed;

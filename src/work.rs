@@ -12,7 +12,7 @@ use crate::engine::item::ANY_CPU;
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
 use crate::engine::work::refuse;
-use crate::kmdf::{Target, enter, enter_to_target, visit};
+use crate::kmdf::{System, Target, enter, enter_to_target, visit};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicPtr, AtomicU64};
 use crate::workqueue::workqueue_struct;
@@ -86,7 +86,7 @@ unsafe fn queue_on(target: Target, cpu: Option<u32>, work: *mut work_struct) -> 
     entered.is_some_and(|(runtime, queue, raised)| runtime.queue_work(queue, work, cpu, raised))
 }
 
-/// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.
+/// Queues `work` on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work`.
 ///
 /// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work`].
 ///
@@ -95,7 +95,7 @@ unsafe fn queue_on(target: Target, cpu: Option<u32>, work: *mut work_struct) -> 
 /// `work` is initialised and stays in place while it is pending.
 pub unsafe fn schedule_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_to(Target::System, work) }
+    unsafe { queue_to(Target::System(System::PerCpu), work) }
 }
 
 /// The CPU of the calls named `_on`: none, wherever the caller is. Linux: `WORK_CPU_UNBOUND`, which is
@@ -125,7 +125,7 @@ pub unsafe fn queue_work_on(cpu: i32, wq: *mut workqueue_struct, work: *mut work
     unsafe { queue_on(Target::Kept(wq.cast()), wanted(cpu), work) }
 }
 
-/// [`queue_work_on`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work_on`.
+/// [`queue_work_on`] on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work_on`.
 ///
 /// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work_on`].
 ///
@@ -134,7 +134,7 @@ pub unsafe fn queue_work_on(cpu: i32, wq: *mut workqueue_struct, work: *mut work
 /// As for [`schedule_work`].
 pub unsafe fn schedule_work_on(cpu: i32, work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_on(Target::System, wanted(cpu), work) }
+    unsafe { queue_on(Target::System(System::PerCpu), wanted(cpu), work) }
 }
 
 /// Cancels `work`, keeps it from being queued meanwhile, and waits until it does not run.

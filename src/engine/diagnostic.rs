@@ -47,6 +47,20 @@ pub(crate) enum Diagnostic {
     MaxActiveOfOrdered,
     /// `Attachment::thaw` without `Attachment::freeze`.
     ThawUnderflow,
+    /// An item on a stack was still pending when its frame was to end.
+    PendingOnStack,
+    /// Flags, or flags and a `max_active`, that exclude each other.
+    ImpossibleFlags,
+    /// Flags that mean nothing.
+    UnknownFlags,
+    /// A queue's name that is longer than what is kept.
+    NameTooLong,
+    /// `destroy_workqueue` of a system queue.
+    DestroySystemQueue,
+    /// `WQ_PERCPU` and `WQ_UNBOUND` at once.
+    PerCpuAndUnbound,
+    /// A `devm_action` is added to a list while it is on one.
+    ReleasedTwice,
 }
 
 impl Diagnostic {
@@ -71,6 +85,13 @@ impl Diagnostic {
             Self::NoSuchCpu => "BH18",
             Self::MaxActiveOfOrdered => "BH19",
             Self::ThawUnderflow => "BH30",
+            Self::PendingOnStack => "BH20",
+            Self::ImpossibleFlags => "BH21",
+            Self::UnknownFlags => "BH22",
+            Self::NameTooLong => "BH23",
+            Self::DestroySystemQueue => "BH24",
+            Self::PerCpuAndUnbound => "BH25",
+            Self::ReleasedTwice => "BH26",
         }
     }
 
@@ -145,6 +166,30 @@ impl Diagnostic {
                 "the workqueue is not destroyed at detach; it is destroyed now. Call \
                  destroy_workqueue first"
             }
+            Self::PendingOnStack => {
+                "the item is on a stack frame that ends, and is still pending; it is cancelled. Flush \
+                 or cancel it before destroy_work_on_stack or destroy_delayed_work_on_stack"
+            }
+            Self::ImpossibleFlags => {
+                "WQ_BH goes with WQ_HIGHPRI and WQ_PERCPU only, and with a max_active of 0; no queue is \
+                 made. Drop the other flags, or WQ_BH if its works may block"
+            }
+            Self::UnknownFlags => {
+                "some flags are none of the WQ_ constants; they are ignored. Pass WQ_ constants only, \
+                 and no internal ones"
+            }
+            Self::NameTooLong => "the name is longer than 31 bytes; the rest is cut off",
+            Self::DestroySystemQueue => {
+                "the workqueue is one of the system's, which detach destroys; it is not destroyed. \
+                 Cancel or flush the driver's own works instead"
+            }
+            Self::PerCpuAndUnbound => {
+                "WQ_PERCPU and WQ_UNBOUND exclude each other; the queue is unbound. Pass one of them"
+            }
+            Self::ReleasedTwice => {
+                "the devm_action is on a list already; it is not added again. Zero it before its first \
+                 use, and use one for each item"
+            }
         }
     }
 }
@@ -197,6 +242,22 @@ pub(crate) fn report_queue<B: Backend>(diagnostic: Diagnostic, call: &str, queue
         "bottomhalf {} {call}(workqueue \"{}\"): {}",
         diagnostic.code(),
         queue.name().escape_ascii(),
+        diagnostic.advice()
+    ));
+}
+
+/// Prints a diagnostic about a queue that is to be made.
+#[cold]
+pub(crate) fn report_making<B: Backend>(
+    diagnostic: Diagnostic,
+    call: &str,
+    name: &[u8],
+    flags: u32,
+) {
+    B::print(format_args!(
+        "bottomhalf {} {call}(workqueue \"{}\"): {} (flags {flags:#x})",
+        diagnostic.code(),
+        name.escape_ascii(),
         diagnostic.advice()
     ));
 }

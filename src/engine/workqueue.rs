@@ -96,7 +96,7 @@ impl<B: Backend> Runtime<B> {
     pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
         if let Some(queue) = self.claim_end(this) {
-            self.end_queue(queue);
+            self.end_queues(&[queue]);
         }
     }
 
@@ -193,41 +193,55 @@ impl<B: Backend> Runtime<B> {
         None
     }
 
-    /// Ends a queue that [`Self::claim_end`] has given to the caller.
-    fn end_queue(&self, queue: &Queue<B>) {
-        self.thaw_queue(queue);
+    /// Ends the queues that [`Self::claim_end`] has given to the caller; null ones are passed over. One
+    /// grace period serves all of them.
+    fn end_queues(&self, ended: &[*const Queue<B>]) {
+        // SAFETY: Q4: whoever has claimed their ends frees them, below.
+        let queues = || ended.iter().filter_map(|queue| unsafe { queue.as_ref() });
+        queues().for_each(|queue| self.thaw_queue(queue));
         loop {
-            // ORDERING: the grace period orders it: whoever counts up before, is seen after.
-            if queue.armed.load(Relaxed) > 0 {
-                self.expire_armed(queue);
+            for queue in queues() {
+                // ORDERING: the grace period orders it: whoever counts up before, is seen after.
+                if queue.armed.load(Relaxed) > 0 {
+                    self.expire_armed(queue);
+                }
+                self.wait_until_idle(queue);
             }
-            self.wait_until_idle(queue);
             self.synchronize();
             let raised = Raised::<B>::new();
             // In this order: a delayed work counts in `armed` until it is linked, so one that is on
             // its way is seen by the one look or by the other.
-            if queue.armed.load(Relaxed) == 0 && queue.state.lock(&raised).is_idle() {
+            let over = |queue: &Queue<B>| {
+                queue.armed.load(Relaxed) == 0 && queue.state.lock(&raised).is_idle()
+            };
+            if queues().all(over) {
                 break;
             }
         }
         {
             let raised = Raised::<B>::new();
-            let mut queues = self.queues.lock(&raised);
-            // SAFETY: `create_queue` has linked it, and a queue is destroyed once.
-            unsafe { queues.cursor_mut_from_ptr(core::ptr::from_ref(queue)) }.remove();
+            let mut list = self.queues.lock(&raised);
+            for queue in queues() {
+                // SAFETY: `create_queue` has linked it, and a queue is destroyed once.
+                unsafe { list.cursor_mut_from_ptr(core::ptr::from_ref(queue)) }.remove();
+            }
         }
-        // S2: an idle queue is on no rescuer's list, and nobody looks after it any more.
-        queue.end_rescuer(self);
-        // B2: waits for the callbacks of kicks that found nothing to do.
-        self.backend.work_item_delete(queue.work_item());
+        for queue in queues() {
+            // S2: an idle queue is on no rescuer's list, and nobody looks after it any more.
+            queue.end_rescuer(self);
+            // B2: waits for the callbacks of kicks that found nothing to do.
+            self.backend.work_item_delete(queue.work_item());
+        }
         // Q4: a callback's last kick may still be in a list; and no raised section knows it after
         // this.
         self.synchronize();
-        let place = core::ptr::from_ref(queue).cast_mut().cast::<*mut u8>();
-        // SAFETY: `create_queue` has put the pointer there.
-        let memory = unsafe { place.sub(1).read() };
-        // SAFETY: Q4 holds: this was the last use.
-        unsafe { B::free(memory) };
+        for queue in queues() {
+            let place = core::ptr::from_ref(queue).cast_mut().cast::<*mut u8>();
+            // SAFETY: `create_queue` has put the pointer there.
+            let memory = unsafe { place.sub(1).read() };
+            // SAFETY: Q4 holds: this was the last use.
+            unsafe { B::free(memory) };
+        }
     }
 
     /// Waits until the queue is empty and no worker is inside; whether it had to wait.
@@ -278,15 +292,19 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// For detach: destroys every queue, reporting all but the one at `own`.
-    pub(crate) fn destroy_queues(&self, own: *const Queue<B>) {
+    /// For detach: destroys every queue, first the image's `own`, and reports the others.
+    pub(crate) fn destroy_queues(&self, own: &mut [*const Queue<B>]) {
+        for queue in own.iter_mut() {
+            let wanted = *queue;
+            let claimed = self.claim_end(|queue| core::ptr::eq(queue, wanted));
+            *queue = claimed.map_or(core::ptr::null(), core::ptr::from_ref);
+        }
+        self.end_queues(own);
         loop {
             // ORDERING: a hint; `claim_end` decides.
             if let Some(queue) = self.claim_end(|queue| !queue.ending.load(Relaxed)) {
-                if !core::ptr::eq(own, queue) {
-                    report_queue(Diagnostic::QueueAtEnd, "detach", queue);
-                }
-                self.end_queue(queue);
+                report_queue(Diagnostic::QueueAtEnd, "detach", queue);
+                self.end_queues(&[queue]);
             } else if self.has_queues() {
                 // Somebody who came in before is ending what is left.
                 self.wait_for_visitors();

@@ -156,13 +156,10 @@ fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Resu
         tear_down(image);
         return Err(status);
     }
-    let Some(system) = runtime.create_queue(b"events", 0, 0) else {
+    if image.system.create(runtime).is_none() {
         tear_down(image);
         return Err(Status::INSUFFICIENT_RESOURCES);
-    };
-    image
-        .system_wq
-        .store(core::ptr::from_ref(system).cast_mut(), SeqCst);
+    }
     Ok(())
 }
 
@@ -262,11 +259,11 @@ fn tear_down(image: &Image) {
     // SAFETY: published, and it is our turn, so nobody else ends it.
     let runtime = unsafe { &*place };
     runtime.close();
-    let system = image.system_wq.swap(core::ptr::null_mut(), SeqCst);
+    let mut system = image.system.unpublish();
     // G2: who has looked it up before may still be waiting for it.
     runtime.synchronize();
     runtime.wait_for_visitors();
-    runtime.destroy_queues(system);
+    runtime.destroy_queues(&mut system);
     // G1: unpublish, and wait until nobody can have read it.
     image.runtime.store(core::ptr::null_mut(), SeqCst);
     runtime.synchronize();

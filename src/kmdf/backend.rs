@@ -3,6 +3,7 @@
 use core::ffi::c_void;
 use core::fmt;
 
+use super::image::image;
 use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
     ExAllocatePool2, ExFreePoolWithTag, KeClearEvent, KeGetCurrentIrql,
@@ -14,7 +15,7 @@ use super::wdk_sys::{
     HIGH_LEVEL, KEVENT, PKTHREAD, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM,
     call_unsafe_wdf_function_binding,
 };
-use super::{image, nt, threads};
+use super::{nt, threads};
 use crate::engine::backend::{Backend, Irql, Status, TimerLevel};
 
 /// Pool tag of everything allocated here: `BotH`.

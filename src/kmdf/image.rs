@@ -1,5 +1,6 @@
 //! What a driver image has once: the runtime, and the way into it.
 
+use super::system::{System, SystemQueues, resolve};
 use super::{Kmdf, Raised, Runtime, nt};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::locked::Locked;
@@ -11,8 +12,8 @@ use crate::sync::{AtomicPtr, AtomicU64};
 pub(crate) struct Image {
     /// The attached runtime, or null. Read raised (G1).
     pub(super) runtime: AtomicPtr<Runtime>,
-    /// The queue behind `system_wq`, or null.
-    pub(crate) system_wq: AtomicPtr<super::Queue>,
+    /// The queues behind the names `system_…_wq`.
+    pub(super) system: SystemQueues,
     /// Attach and detach, one at a time.
     pub(super) attached: Locked<Attached>,
     /// Zero while time is told by ticks; else one more than what the precise clock is ahead.
@@ -24,8 +25,8 @@ pub(crate) struct Image {
 /// The queue that a call names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
-    /// The image's own, looked up once raised: it may go and come between two calls.
-    System,
+    /// One of the image's own, looked up once raised: it may go and come between two calls.
+    System(System),
     /// One that the driver keeps during the call, or null.
     Kept(*mut super::Queue),
     /// One that was made in this generation. A detach may have destroyed it since.
@@ -45,7 +46,7 @@ impl Image {
     const fn new() -> Self {
         Self {
             runtime: AtomicPtr::new(core::ptr::null_mut()),
-            system_wq: AtomicPtr::new(core::ptr::null_mut()),
+            system: SystemQueues::new(),
             attached: Locked::new(Attached {
                 count: 0,
                 busy: false,
@@ -135,7 +136,7 @@ pub(crate) unsafe fn enter_to_target(
     let (runtime, raised) = enter_to_queue(call, item, func)?;
     // ORDERING: SeqCst pairs with the publication in attach, as in [`enter`].
     let queue = match target {
-        Target::System => image().system_wq.load(SeqCst),
+        Target::System(which) => image().system.get(which),
         Target::Kept(queue) => resolve(queue),
         #[cfg(feature = "alloc")]
         Target::Made(queue, generation) if generation == self::generation() => queue,
@@ -157,24 +158,6 @@ pub(crate) unsafe fn enter_to_target(
         return None;
     };
     Some((runtime, queue, raised))
-}
-
-/// What drivers call `system_wq` by: an address that is no queue's and lasts as long as the image.
-pub(crate) fn system_name() -> *mut super::Queue {
-    core::ptr::from_ref(&image().system_wq).cast_mut().cast()
-}
-
-/// The queue that a driver's pointer names, not followed. `system_wq` is looked up in each call:
-/// who has read it before a detach would find a queue that is freed.
-///
-/// The caller has been raised since it found the runtime accepting, or is visiting it (G1, G2).
-pub(crate) fn resolve(queue: *mut super::Queue) -> *mut super::Queue {
-    if queue == system_name() {
-        // ORDERING: SeqCst: detach makes it null, and then waits for raised sections and visitors.
-        image().system_wq.load(SeqCst)
-    } else {
-        queue
-    }
 }
 
 /// The number of the runtime that is attached, for a caller that keeps it from going.

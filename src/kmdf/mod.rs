@@ -9,6 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`image`] | what a driver image has: the attached runtime, and the way in |
+//! | [`system`] | the queues that every image has, and their names |
 //! | `backend` | [`Backend`] over NT and WDF calls |
 //! | `objects` | making the WDF objects; contexts; callbacks |
 //! | `threads` | threads of ours; where and how urgently the current one runs |
@@ -50,9 +51,13 @@ pub(crate) use self::absent::{Kmdf, attach, detach};
 mod image;
 #[cfg(feature = "alloc")]
 pub(crate) use self::image::generation;
-pub(crate) use self::image::{
-    Target, enter, enter_to_queue, enter_to_target, image, resolve, system_name, visit,
-};
+pub(crate) use self::image::{Target, enter, enter_to_queue, enter_to_target, visit};
+#[cfg_attr(
+    not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))),
+    allow(dead_code, reason = "nothing can be attached without a provider")
+)]
+mod system;
+pub(crate) use self::system::{System, is_system_name, resolve, system_name};
 
 use core::ffi::c_void;
 

@@ -4,6 +4,7 @@
 
 use core::ptr::NonNull;
 
+use super::image::image;
 use super::nt::{attributes, size_of_ulong};
 use super::wdk_sys::ntddk::{
     KeGetProcessorNumberFromIndex, KeSetImportanceDpc, KeSetTargetProcessorDpcEx,
@@ -13,7 +14,7 @@ use super::wdk_sys::{
     WDF_DPC_CONFIG, WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC,
     WDFOBJECT, WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
-use super::{Kmdf, Runtime, image};
+use super::{Kmdf, Runtime};
 use crate::engine::backend::{Backend, Status, TimerLevel};
 
 const FALSE: BOOLEAN = 0;

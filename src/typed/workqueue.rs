@@ -9,9 +9,10 @@ use super::owner::{Owner, expose};
 use super::work::{HasWork, Work, WorkItem};
 use crate::delayed_work::{modify, queue_delayed_to};
 use crate::engine::delayed::Modified;
-use crate::kmdf::{Queue, Runtime, Target, generation, resolve, visit};
+use crate::kmdf::{Queue, Runtime, System, Target, generation, resolve, visit};
+use crate::system_queues::system_wq;
 use crate::work::queue_to;
-use crate::workqueue::{system_wq, workqueue_struct};
+use crate::workqueue::workqueue_struct;
 
 /// A queue of this driver. Dropping it runs everything that is pending on it, works that are armed for it
 /// included (BH10), and frees it. Linux: `destroy_workqueue`. IRQL of the drop: = PASSIVE. Blocks.
@@ -127,7 +128,7 @@ impl Drop for Workqueue {
 impl WorkqueueRef {
     fn target(&self) -> Target {
         if self.queue.is_null() {
-            Target::System
+            Target::System(System::PerCpu)
         } else {
             Target::Made(self.queue.cast(), self.generation)
         }

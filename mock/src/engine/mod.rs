@@ -71,8 +71,10 @@ pub(crate) trait Engine: Send + Sync {
     fn last_tick(&self) -> u64;
     /// Calls [`crate::nt::timer::clock`] at the interrupt time `at` or soon after.
     fn alarm(&self, w: &World, at: u64);
-    /// Passes `time` (100 ns) without giving the CPU away. *Switches.*
-    fn stall(&self, w: &World, time: u64);
+    /// Uses the CPU for `time` (100 ns). *Switches.*
+    fn burn(&self, w: &World, time: u64);
+    /// The priority of `thread` has changed.
+    fn priority_changed(&self, w: &World, thread: ThreadId);
     /// Waits until nothing else can run without time passing. *Switches.*
     fn settle(&self, w: &World);
     /// A number below `n`: seeded in the simulation.

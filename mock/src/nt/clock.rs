@@ -35,13 +35,13 @@ pub unsafe extern "C" fn KeQueryTimeIncrement() -> ULONG {
     call().config.tick
 }
 
-/// Passes time on this CPU without giving it away.
+/// Passes time on this CPU.
 ///
 /// # Safety
 /// None beyond being called in a world.
 pub unsafe extern "C" fn KeStallExecutionProcessor(MicroSeconds: ULONG) {
     let w = call();
-    w.engine.stall(w, u64::from(MicroSeconds) * 10);
+    w.engine.burn(w, u64::from(MicroSeconds) * 10);
 }
 
 /// What the DPC watchdog (D-25) allows and what is left of it on this CPU, in ticks, rounded up. At IRQL ≤

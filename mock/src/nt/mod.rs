@@ -18,6 +18,7 @@ pub(crate) mod thread;
 pub(crate) mod timer;
 pub(crate) mod wait;
 pub(crate) mod work;
+pub(crate) mod workers;
 
 pub use clock::*;
 pub use cpu::*;

@@ -7,7 +7,7 @@ use crate::abi::{KDPC, NTSTATUS};
 use crate::engine::ThreadId;
 use crate::nt::processor::ChangeCallbacks;
 use crate::nt::timer::{Expired, Timers};
-use crate::nt::work::WorkQueues;
+use crate::nt::workers::Workers;
 use crate::world::config::Config;
 
 /// All of it, behind the lock of the world.
@@ -19,7 +19,9 @@ pub(crate) struct NtState {
     pub(crate) waits: Vec<WaitBlock>,
     pub(crate) flushes: Vec<Flush>,
     pub(crate) timers: Timers,
-    pub(crate) work: WorkQueues,
+    pub(crate) work: Workers,
+    /// Work items that were ever allocated.
+    pub(crate) work_items: u64,
     pub(crate) lines: Vec<Line>,
     pub(crate) change: ChangeCallbacks,
     /// Names of events in the order in which they were initialised: reports may not show addresses.
@@ -148,7 +150,8 @@ impl NtState {
             waits: Vec::new(),
             flushes: Vec::new(),
             timers: Timers::default(),
-            work: WorkQueues::new(config.workers),
+            work: Workers::new(config),
+            work_items: 0,
             lines: Vec::new(),
             change: ChangeCallbacks::default(),
             events: BTreeMap::new(),

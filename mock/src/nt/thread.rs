@@ -100,6 +100,7 @@ pub unsafe extern "C" fn KeSetPriorityThread(Thread: PKTHREAD, Priority: KPRIORI
     }
     let before =
         w.nt.with(|nt| core::mem::replace(&mut nt.threads[id].priority, Priority));
+    w.engine.priority_changed(w, id);
     w.trace_event("KeSetPriorityThread", id as u64, Priority as u64);
     done(w);
     before

@@ -3,6 +3,7 @@
 use crate::abi::{BOOLEAN, PVOID};
 use crate::nt::check::{call, ceiling, done};
 use crate::nt::state::NtState;
+use crate::nt::workers;
 use crate::world::state::World;
 use crate::world::{fail, pool};
 
@@ -311,7 +312,7 @@ pub(crate) fn wait_until(w: &World, timeout: i64) -> u64 {
 }
 
 /// The clock interrupt: moves every timer that is due to the CPU that will run it, and asks the CPUs whose
-/// queues have waited for a tick to drain them (D-23).
+/// queues have waited for a tick to drain them (D-23). The worker pools are looked at too (W-30).
 pub(crate) fn clock(w: &World, now: u64, tick: bool) {
     let drains = w.nt.with(|nt| {
         let mut drains = 0_u64;
@@ -333,6 +334,7 @@ pub(crate) fn clock(w: &World, now: u64, tick: bool) {
     for cpu in (0..64).filter(|cpu| drains & (1 << cpu) != 0) {
         w.engine.request_drain(w, cpu);
     }
+    workers::clock(w, now);
 }
 
 fn expire(w: &World, nt: &mut NtState, entry: Entry, now: u64, drains: &mut u64) {

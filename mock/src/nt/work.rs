@@ -1,13 +1,9 @@
-//! System worker threads and IO_WORKITEMs (W-27 to W-32, N-33).
+//! IO_WORKITEMs (W-27, W-32, N-33).
 
-use std::collections::VecDeque;
-
-use crate::abi::{KPRIORITY, PDEVICE_OBJECT, PVOID};
-use crate::engine::ThreadId;
+use crate::abi::{PDEVICE_OBJECT, PVOID};
 use crate::nt::check::{call, ceiling, done};
-use crate::nt::state::{Kind, Waiting};
-use crate::nt::thread;
-use crate::world::state::{World, current};
+use crate::nt::workers;
+use crate::world::state::World;
 use crate::world::{fail, pool};
 
 /// Which queue: 0 critical, 1 delayed, 2 hyper-critical.
@@ -34,58 +30,6 @@ pub type PIO_WORKITEM = *mut IO_WORKITEM;
 
 const MAGIC: u64 = 0x4D45_5449_4B52_4F57;
 
-/// What the threads of the critical, the delayed and the hyper-critical queue run at (W-29).
-const PRIORITIES: [KPRIORITY; 3] = [13, 12, 15];
-
-/// An item in a worker queue.
-#[derive(Clone, Copy)]
-struct Queued(PIO_WORKITEM);
-
-// SAFETY: the pointer is a key; whoever queues the item keeps it until its routine has begun, and every
-// access is made under the lock of the world.
-unsafe impl Send for Queued {}
-
-/// The queues and the threads that serve them.
-pub(crate) struct WorkQueues {
-    limit: u32,
-    threads: u32,
-    idle: Vec<ThreadId>,
-    queues: [VecDeque<Queued>; 3],
-    allocated: u64,
-}
-
-impl WorkQueues {
-    /// Queues served by at most `limit` threads.
-    pub(crate) fn new(limit: u32) -> Self {
-        assert!(limit > 0, "there is at least one system worker thread");
-        Self {
-            limit,
-            threads: 0,
-            idle: Vec::new(),
-            queues: Default::default(),
-            allocated: 0,
-        }
-    }
-
-    /// Items that wait for a worker thread.
-    pub(crate) fn waiting(&self) -> usize {
-        self.queues.iter().map(VecDeque::len).sum()
-    }
-
-    /// Worker threads, and those of them that have no item.
-    pub(crate) fn threads(&self) -> (u32, usize) {
-        (self.threads, self.idle.len())
-    }
-
-    /// The next item, and the priority of the threads that serve its queue.
-    fn take(&mut self) -> Option<(PIO_WORKITEM, KPRIORITY)> {
-        [2, 0, 1].into_iter().find_map(|queue| {
-            let item = self.queues[queue].pop_front()?;
-            Some((item.0, PRIORITIES[queue]))
-        })
-    }
-}
-
 /// Allocates a work item for a device. Null on failure.
 ///
 /// # Safety
@@ -97,8 +41,8 @@ pub unsafe extern "C" fn IoAllocateWorkItem(DeviceObject: PDEVICE_OBJECT) -> PIO
         return core::ptr::null_mut();
     }
     let number = w.nt.with(|nt| {
-        nt.work.allocated += 1;
-        nt.work.allocated
+        nt.work_items += 1;
+        nt.work_items
     });
     let fresh = IO_WORKITEM {
         magic: MAGIC,
@@ -125,6 +69,7 @@ pub unsafe extern "C" fn IoQueueWorkItem(
     let w = call();
     ceiling(w, "IoQueueWorkItem", 2, "DV(0xC4,0x20003)");
     check(w, IoWorkItem, "IoQueueWorkItem");
+    let pool = QueueType.clamp(0, 2) as usize;
     let twice = w.nt.with(|nt| {
         // SAFETY: `check` found an allocated item; the lock of the world serialises every access.
         let item = unsafe { &mut *IoWorkItem };
@@ -134,7 +79,7 @@ pub unsafe extern "C" fn IoQueueWorkItem(
         item.queued = true;
         item.routine = WorkerRoutine;
         item.context = Context;
-        nt.work.queues[QueueType.clamp(0, 2) as usize].push_back(Queued(IoWorkItem));
+        workers::push(&mut nt.work, pool, IoWorkItem);
         false
     });
     if twice {
@@ -144,7 +89,7 @@ pub unsafe extern "C" fn IoQueueWorkItem(
         );
     }
     w.trace_event("IoQueueWorkItem", 0, 0);
-    wake_worker(w);
+    workers::wake(w, pool);
     done(w);
 }
 
@@ -175,59 +120,10 @@ fn check(w: &World, item: PIO_WORKITEM, what: &str) {
     }
 }
 
-/// Wakes an idle worker thread, or makes one more if the pool may grow.
-fn wake_worker(w: &World) {
-    let grow = w.nt.with(|nt| {
-        let idle = &mut nt.work.idle;
-        if !idle.is_empty() {
-            let place = w.engine.choose(idle.len() as u32) as usize;
-            let thread = idle.swap_remove(place);
-            w.engine.wake(w, thread);
-            return None;
-        }
-        (nt.work.threads < nt.work.limit).then(|| {
-            nt.work.threads += 1;
-            nt.work.threads - 1
-        })
-    });
-    if let Some(number) = grow {
-        thread::create(
-            w,
-            format!("worker {number}"),
-            Kind::Worker,
-            None,
-            Box::new(worker),
-        );
-    }
-}
-
-/// A system worker thread: takes items in the order in which they were queued (W-28).
-fn worker() {
-    let w = current();
-    let me = w.engine.thread();
-    loop {
-        w.engine.preempt(w);
-        let item = w.nt.with(|nt| {
-            let item = nt.work.take();
-            nt.threads[me].waiting = item.is_none().then_some(Waiting::Work);
-            if item.is_none() && !nt.work.idle.contains(&me) {
-                nt.work.idle.push(me);
-            }
-            item
-        });
-        match item {
-            Some((item, priority)) => run(w, me, item, priority),
-            None if w.engine.is_stopping() => return,
-            None => w.engine.block(w, None),
-        }
-    }
-}
-
-fn run(w: &World, me: ThreadId, item: PIO_WORKITEM, priority: KPRIORITY) {
+/// Runs an item on the calling worker thread.
+pub(crate) fn run(w: &World, item: PIO_WORKITEM) {
     // The item is not queued any more once its routine begins, and may be freed by it.
-    let (routine, device, context, number) = w.nt.with(|nt| {
-        nt.work.idle.retain(|&thread| thread != me);
-        nt.threads[me].priority = priority;
+    let (routine, device, context, number) = w.nt.with(|_| {
         // SAFETY: a queued item stays allocated until its routine begins.
         let item = unsafe { &mut *item };
         item.queued = false;
@@ -241,45 +137,4 @@ fn run(w: &World, me: ThreadId, item: PIO_WORKITEM, priority: KPRIORITY) {
         unsafe { routine(device, context) };
     }
     w.trace_event("work routine ends", number, 0);
-    check_return(w, me, priority);
-}
-
-/// What a worker routine may not leave behind (W-16): the thread is the system's again.
-fn check_return(w: &World, me: ThreadId, priority: KPRIORITY) {
-    let irql = w.engine.irql();
-    if irql >= 2 {
-        fail(
-            "WORKER_THREAD_RETURNED_AT_BAD_IRQL(0xE1)",
-            format!("a worker routine returned at IRQL {irql}"),
-        );
-    }
-    let (critical, bound, left_at) = w.nt.with(|nt| {
-        let thread = &nt.threads[me];
-        let bound = thread.user_affinity.is_some();
-        (thread.critical, bound, thread.priority)
-    });
-    if irql != 0 {
-        fail(
-            "IRQL_UNEXPECTED_VALUE(0xC8)",
-            "a worker routine returned at APC_LEVEL".to_owned(),
-        );
-    }
-    if critical != 0 {
-        fail(
-            "APC_INDEX_MISMATCH(0x1)",
-            "a worker routine returned in a critical region".to_owned(),
-        );
-    }
-    if bound {
-        fail(
-            "SIM_AFFINITY_LEAK",
-            "a worker routine returned with its thread bound to CPUs".to_owned(),
-        );
-    }
-    if left_at != priority {
-        fail(
-            "SIM_PRIORITY_LEAK",
-            format!("a worker routine returned its thread at priority {left_at}, not {priority}"),
-        );
-    }
 }

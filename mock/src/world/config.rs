@@ -31,7 +31,8 @@ pub(crate) struct Config {
     pub(crate) cpus: u32,
     pub(crate) max_cpus: u32,
     pub(crate) tick: u32,
-    pub(crate) workers: u32,
+    pub(crate) workers: Option<u32>,
+    pub(crate) dynamic_workers: Option<u32>,
     pub(crate) late_timers: bool,
     pub(crate) verifier: Verifier,
     pub(crate) fail_allocation: Option<u64>,
@@ -40,20 +41,23 @@ pub(crate) struct Config {
     pub(crate) step_limit: u64,
     pub(crate) watchdog: (u64, u64),
     pub(crate) yield_after: Option<u64>,
+    pub(crate) point: u64,
+    pub(crate) by_priority: bool,
 }
 
 /// Most CPUs a world can have: one bit each in an affinity mask.
 pub(crate) const CPU_LIMIT: u32 = 64;
 
 impl Config {
-    /// The default machine: 4 CPUs, a tick of 15.625 ms, 16 worker threads, strict.
+    /// The default machine: 4 CPUs, a tick of 15.625 ms, strict.
     pub(crate) const fn new(seed: Option<u64>) -> Self {
         Self {
             seed,
             cpus: 4,
             max_cpus: 0,
             tick: 156_250,
-            workers: 16,
+            workers: None,
+            dynamic_workers: None,
             late_timers: true,
             verifier: Verifier::Strict,
             fail_allocation: None,
@@ -65,6 +69,8 @@ impl Config {
                 None => (200_000_000, 1_200_000_000),
             },
             yield_after: None,
+            point: 1,
+            by_priority: false,
         }
     }
 
@@ -77,5 +83,16 @@ impl Config {
         self.max_cpus = self.max_cpus.max(self.cpus);
         assert!(self.tick > 0, "a tick takes time");
         self
+    }
+
+    /// Static threads of the delayed pool: NT's three, unless the test says how many (W-30).
+    pub(crate) fn workers(&self) -> u32 {
+        self.workers.unwrap_or(3)
+    }
+
+    /// How many threads a stalled pool can get: NT's sixteen; none if the test has fixed its size.
+    pub(crate) fn dynamic_workers(&self) -> u32 {
+        let usual = if self.workers.is_some() { 0 } else { 16 };
+        self.dynamic_workers.unwrap_or(usual)
     }
 }

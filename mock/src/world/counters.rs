@@ -68,4 +68,6 @@ counters! {
     interrupts,
     /// Work items that a system worker thread ran.
     work_routines,
+    /// Threads that NT added to a stalled worker pool.
+    dynamic_workers,
 }

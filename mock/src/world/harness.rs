@@ -57,6 +57,15 @@ pub fn sleep_100ns(time: u64) {
     nt::wait::sleep_until(w, w.engine.now() + time);
 }
 
+/// Uses the current CPU for so many 100 ns, at any IRQL. Below DISPATCH_LEVEL other threads of the CPU take turns
+/// of two ticks; DPCs and interrupts preempt the burn, and what they use does not count for it. At
+/// DISPATCH_LEVEL and above it counts for the DPC watchdog. On the live engine threads do not share CPUs.
+pub fn burn_100ns(time: u64) {
+    let w = current();
+    w.engine.preempt(w);
+    w.engine.burn(w, time);
+}
+
 /// The precise interrupt time.
 pub fn now_100ns() -> u64 {
     let w = current();

@@ -45,9 +45,18 @@ macro_rules! builder {
                 self
             }
 
-            /// System worker threads (W-30).
+            /// Exactly so many system worker threads for the delayed queue, which never become more: a
+            /// pool that can starve. The default is NT's 3, with [`dynamic_workers`](Self::dynamic_workers)
+            /// 16 (W-30).
             pub fn workers(mut self, workers: u32) -> Self {
-                self.config.workers = workers;
+                self.config.workers = Some(workers);
+                self
+            }
+
+            /// Threads that NT adds to a worker pool at most, one at a time: whenever items wait and none was
+            /// completed for a second (W-30).
+            pub fn dynamic_workers(mut self, threads: u32) -> Self {
+                self.config.dynamic_workers = Some(threads);
                 self
             }
 
@@ -98,7 +107,7 @@ pub struct Traced<R> {
 }
 
 impl Sim {
-    /// A world with 4 CPUs, a tick of 15.625 ms, 16 system worker threads and a strict verifier.
+    /// A world with 4 CPUs, a tick of 15.625 ms, 3 system worker threads, up to 16 more, and a strict verifier.
     pub fn new(seed: u64) -> Self {
         Self {
             config: Config::new(Some(seed)),
@@ -115,6 +124,23 @@ impl Sim {
     /// a tick late now and then (T-30): for tests that say on which tick something happens.
     pub fn timers_on_time(mut self) -> Self {
         self.config.late_timers = false;
+        self
+    }
+
+    /// The virtual time of a preemption point in 100 ns; the default is 1. With 0 only
+    /// [`burn_100ns`](crate::world::burn_100ns), `KeStallExecutionProcessor` and waiting take time, and a
+    /// timeline can be stated to the last 100 ns; code that polls the clock then waits for ever. The
+    /// watchdog counts a point as 100 ns all the same.
+    pub fn point_100ns(mut self, time: u32) -> Self {
+        self.config.point = u64::from(time);
+        self
+    }
+
+    /// Schedules threads by their priorities: of those that are ready for a CPU one of the highest priority
+    /// gets it, at once if the thread that is there has a lower one. Without this priorities are recorded and
+    /// any order is possible, as on a machine with CPUs to spare and with NT's temporary boosts.
+    pub fn by_priority(mut self) -> Self {
+        self.config.by_priority = true;
         self
     }
 
@@ -209,7 +235,7 @@ impl Default for Live {
 }
 
 impl Live {
-    /// A world with 4 CPUs, a tick of 15.625 ms, 16 system worker threads and a strict verifier.
+    /// A world with 4 CPUs, a tick of 15.625 ms, 3 system worker threads, up to 16 more, and a strict verifier.
     pub fn new() -> Self {
         Self {
             config: Config::new(None),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::engine::Engine as _;
 use crate::engine::live::lock::RawLock;
+use crate::engine::live::watchdog::Since;
 use crate::engine::live::{CPU, HAS_DISPATCH, IRQL, Live};
 use crate::nt::{dpc, interrupt, timer};
 use crate::world::state::World;
@@ -26,6 +27,7 @@ pub(super) struct Cpu {
     has_interrupt_thread: AtomicBool,
     doorbell: Mutex<u64>,
     rung: Condvar,
+    pub(super) since: Since,
 }
 
 impl Cpu {
@@ -103,6 +105,7 @@ impl Live {
         // The clock is on no CPU: what it asks for is for the service threads.
         CPU.set(u32::MAX);
         while !self.is_stopping() {
+            self.check_watchdog(w);
             let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
             let now = self.now();
             if *alarm > now {
@@ -114,8 +117,9 @@ impl Live {
             drop(alarm);
             timer::clock(w, now, true);
             let (next, queued) = w.nt.with(|nt| {
+                let look = nt.work.next_look().unwrap_or(u64::MAX);
                 (
-                    nt.timers.next(),
+                    nt.timers.next().unwrap_or(u64::MAX).min(look),
                     nt.cpus.iter().any(|cpu| !cpu.dpcs.is_empty()),
                 )
             });
@@ -124,7 +128,7 @@ impl Live {
             } else {
                 u64::MAX
             };
-            self.alarm(w, next.unwrap_or(u64::MAX).min(tick));
+            self.alarm(w, next.min(tick));
         }
     }
 

@@ -10,6 +10,7 @@
 mod cpu;
 mod lock;
 mod thread;
+mod watchdog;
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
@@ -23,7 +24,6 @@ use crate::engine::rng::Rng;
 use crate::engine::{Engine, Entry, ThreadId};
 use crate::nt::state::{Kind, NtState};
 use crate::world::config::Config;
-use crate::world::fail;
 use crate::world::state::World;
 
 use cpu::Cpu;
@@ -51,7 +51,6 @@ thread_local! {
     static HIGH_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
     /// Whether this thread holds the dispatch lock of its CPU: not in an interrupt.
     static HAS_DISPATCH: Cell<bool> = const { Cell::new(false) };
-    static ROUTINES: Cell<(u32, Option<Instant>)> = const { Cell::new((0, None)) };
 }
 
 /// The live engine of one world.
@@ -119,6 +118,9 @@ impl Live {
         }
         HAS_DISPATCH.set(true);
         HIGH_SINCE.set(Some(Instant::now()));
+        self.cpus[CPU.get() as usize]
+            .since
+            .note_dispatch(self.now());
     }
 
     /// Whether nothing of the world runs but the calling thread.
@@ -234,6 +236,7 @@ impl Engine for Live {
         if HAS_DISPATCH.get() && irql < 2 {
             cpu.drain(w);
             HAS_DISPATCH.set(false);
+            cpu.since.note_dispatch(0);
             cpu.dispatch.unlock();
             cpu.notify_if_wanted();
             leave_forbidden_cpu();
@@ -313,11 +316,16 @@ impl Engine for Live {
         }
     }
 
-    fn stall(&self, _w: &World, time: u64) {
-        let end = Instant::now() + Duration::from_nanos(time * 100);
+    fn burn(&self, w: &World, time: u64) {
+        let end = Instant::now() + duration(time);
         while Instant::now() < end {
+            self.preempt(w);
             std::hint::spin_loop();
         }
+    }
+
+    fn priority_changed(&self, _w: &World, _thread: ThreadId) {
+        // The host schedules its threads as it likes.
     }
 
     fn settle(&self, w: &World) {
@@ -350,40 +358,11 @@ impl Engine for Live {
     }
 
     fn watchdog_left(&self, w: &World) -> (u64, u64) {
-        let spent = |since: Option<Instant>| {
-            since.map_or(0, |since| (since.elapsed().as_nanos() / 100) as u64)
-        };
-        let (routine, cumulative) = w.config.watchdog;
-        let high = HIGH_SINCE.get().filter(|_| IRQL.get() >= 2);
-        (
-            routine.saturating_sub(spent(ROUTINES.get().1)),
-            cumulative.saturating_sub(spent(high)),
-        )
+        self.limits_left(w)
     }
 
     fn routine(&self, w: &World, begins: bool) {
-        let (depth, since) = ROUTINES.get();
-        if begins {
-            ROUTINES.set((depth + 1, since.or_else(|| Some(Instant::now()))));
-            return;
-        }
-        let (single, total) = self.watchdog_left(w);
-        let (routine, cumulative) = w.config.watchdog;
-        if single == 0 {
-            let limit = duration(routine);
-            fail(
-                "DPC_WATCHDOG(0x133,0)",
-                format!("a routine ran for more than {limit:?}"),
-            );
-        }
-        if total == 0 {
-            let limit = duration(cumulative);
-            fail(
-                "DPC_WATCHDOG(0x133,1)",
-                format!("a CPU was at DISPATCH_LEVEL or above for more than {limit:?}"),
-            );
-        }
-        ROUTINES.set((depth - 1, since.filter(|_| depth > 1)));
+        self.note_routine(w, begins);
     }
 
     fn stop(&self, w: &World) -> ! {

@@ -38,7 +38,8 @@ impl Sim {
     pub(super) fn find_next_event(&self, w: &World) {
         let (timers, waiting_dpc) = w.nt.with(|nt| {
             let waiting = nt.cpus.iter().any(|cpu| !cpu.dpcs.is_empty());
-            (nt.timers.next().unwrap_or(u64::MAX), waiting)
+            let look = nt.work.next_look().unwrap_or(u64::MAX);
+            (nt.timers.next().unwrap_or(u64::MAX).min(look), waiting)
         });
         let tick = if waiting_dpc {
             (self.now.get() / self.tick + 1) * self.tick
@@ -81,6 +82,7 @@ impl Sim {
             .with(|s| s.sleepers.iter().map(|&(_, id)| id).collect());
         w.nt.with(|nt| {
             nt.timers.armed() == 0
+                && nt.work.next_look().is_none()
                 && nt
                     .cpus
                     .iter()

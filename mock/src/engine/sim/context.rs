@@ -27,6 +27,8 @@ pub(super) enum Why {
     Preempted,
     /// It can go on, but not on this CPU.
     Moved,
+    /// It uses its CPU for the time in `Context::burn`.
+    Burning,
     /// It waits for `wake`, a time, or for the world to settle.
     Blocked,
     /// An idle thread has nothing to do.
@@ -60,6 +62,10 @@ pub(super) struct Context {
     pub(super) affinity: u64,
     /// A wake that came while it did not block.
     pub(super) woken: bool,
+    /// CPU time that it still has to use before it goes on, as of the moment when it was last put on a CPU.
+    pub(super) burn: Option<u64>,
+    /// The thread's priority, if the world schedules by priorities; else the same for all.
+    pub(super) priority: i32,
 }
 
 impl Context {
@@ -73,6 +79,8 @@ impl Context {
             irql: 0,
             affinity,
             woken: false,
+            burn: None,
+            priority: 0,
         }
     }
 

@@ -10,6 +10,10 @@ const YIELD_AFTER: u64 = 1_000;
 
 impl Sim {
     pub(super) fn change_irql(&self, irql: u8) {
+        if irql < 2 {
+            // The time at DISPATCH_LEVEL ends here.
+            self.check_watchdog();
+        }
         self.state.with(|s| {
             let time = self.own_time(s);
             let cpu = &mut s.cpus[self.current.get()];
@@ -17,6 +21,7 @@ impl Sim {
                 cpu.high_since = time;
             }
             cpu.irql = irql;
+            cpu.masked = false;
             self.update_attention(s);
         });
     }
@@ -85,6 +90,9 @@ impl Sim {
 
     /// Starts or stops the watchdog of a DPC or interrupt routine.
     pub(super) fn note_routine(&self, begins: bool) {
+        if !begins {
+            self.check_watchdog();
+        }
         self.state.with(|s| {
             let time = self.own_time(s);
             let routines = &mut s.cpus[self.current.get()].routines;
@@ -94,7 +102,6 @@ impl Sim {
                 routines.pop();
             }
         });
-        self.check_watchdog();
     }
 
     /// The DPC watchdog (D-25), and the bound on a world that never comes to rest.

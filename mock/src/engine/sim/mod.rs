@@ -4,6 +4,7 @@
 //! inside one of its preemption points, and can be paused there while other CPUs go on: to the scheduler
 //! they are just deeper frames of that coroutine. A CPU at or above DISPATCH_LEVEL keeps its thread.
 
+mod burn;
 mod clock;
 mod context;
 mod deliver;
@@ -24,7 +25,7 @@ use crate::world::state::{World, current};
 use context::{Context, Phase, Why};
 use state::{Local, State};
 
-/// The virtual time of a preemption point, in 100 ns.
+/// What a preemption point counts on the watchdog's clock, in 100 ns.
 const STEP: u64 = 1;
 /// Ticks that a machine has been up when its world begins.
 const UPTIME_TICKS: u64 = 1_000;
@@ -45,6 +46,9 @@ pub(crate) struct Sim {
     idle_step: Cell<u64>,
     entered_step: Cell<u64>,
     tick: u64,
+    /// Virtual time of a preemption point.
+    point: u64,
+    by_priority: bool,
     step_limit: u64,
     preemption: Preemption,
     watchdog: (u64, u64),
@@ -79,6 +83,8 @@ impl Sim {
             idle_step: Cell::new(0),
             entered_step: Cell::new(0),
             tick,
+            point: config.point,
+            by_priority: config.by_priority,
             step_limit: config.step_limit,
             preemption: config.preemption,
             watchdog: config.watchdog,
@@ -164,6 +170,16 @@ impl Sim {
         self.check_at.set(at.min(self.step.get() + WATCHDOG_PERIOD));
     }
 
+    /// Ends the turn of the current thread at its next point, if one of a higher priority is ready for its CPU.
+    fn yield_to_more_urgent(&self, s: &State) {
+        let cpu = self.current.get();
+        let urgent = |id| s.has_more_urgent(cpu, id);
+        if self.by_priority && s.cpus[cpu].irql < 2 && s.cpus[cpu].thread.is_some_and(urgent) {
+            self.switch_at.set(0);
+            self.check_at.set(0);
+        }
+    }
+
     /// Time that the current CPU has spent, up to now.
     fn own_time(&self, s: &State) -> u64 {
         s.cpus[self.current.get()].time + (self.step.get() - self.entered_step.get()) * STEP
@@ -191,7 +207,7 @@ impl Engine for Sim {
     fn preempt(&self, w: &World) {
         let step = self.step.get() + 1;
         self.step.set(step);
-        let now = self.now.get() + STEP;
+        let now = self.now.get() + self.point;
         self.now.set(now);
         if step >= self.check_at.get() || now >= self.next_event.get() || self.attention.get() {
             self.slow_point(w);
@@ -200,7 +216,7 @@ impl Engine for Sim {
 
     fn spin(&self, w: &World) {
         self.step.set(self.step.get() + 1);
-        self.now.set(self.now.get() + STEP);
+        self.now.set(self.now.get() + self.point);
         self.switch_at.set(0);
         self.slow_point(w);
     }
@@ -239,6 +255,18 @@ impl Engine for Sim {
             s.contexts.push(Context::new(entry, affinity));
             s.ready.push(id);
         });
+        self.priority_changed(w, id);
+    }
+
+    fn priority_changed(&self, w: &World, id: ThreadId) {
+        if !self.by_priority {
+            return;
+        }
+        let priority = w.nt.with(|nt| nt.threads[id].priority);
+        self.state.with(|s| {
+            s.contexts[id].priority = priority;
+            self.yield_to_more_urgent(s);
+        });
     }
 
     fn exit(&self, w: &World) -> ! {
@@ -271,7 +299,10 @@ impl Engine for Sim {
     }
 
     fn wake(&self, _w: &World, thread: ThreadId) {
-        self.state.with(|s| self.make_ready(s, thread));
+        self.state.with(|s| {
+            self.make_ready(s, thread);
+            self.yield_to_more_urgent(s);
+        });
     }
 
     fn move_to_affinity(&self, w: &World) {
@@ -306,6 +337,7 @@ impl Engine for Sim {
     fn request_interrupt(&self, _w: &World, cpu: u32) {
         self.state.with(|s| {
             s.cpus[cpu as usize].interrupt = true;
+            s.cpus[cpu as usize].masked = false;
             self.update_attention(s);
         });
     }
@@ -322,10 +354,8 @@ impl Engine for Sim {
         self.next_event.set(self.next_event.get().min(at));
     }
 
-    fn stall(&self, w: &World, time: u64) {
-        self.now.set(self.now.get() + time);
-        self.state.with(|s| s.cpus[self.current.get()].time += time);
-        self.slow_point(w);
+    fn burn(&self, w: &World, time: u64) {
+        self.burn_here(w, time);
     }
 
     fn settle(&self, _w: &World) {

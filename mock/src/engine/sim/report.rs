@@ -12,20 +12,17 @@ pub(super) const JUMP_LIMIT: u64 = 1_000_000;
 impl Sim {
     /// Nothing can run and no time will change that.
     pub(super) fn deadlock(&self, w: &World) {
-        let waits = w.nt.with(|nt| nt.who_waits());
-        let mut notes = waits.clone();
-        let (waiting, (threads, idle)) = w.nt.with(|nt| (nt.work.waiting(), nt.work.threads()));
-        if waiting > 0 {
-            notes.push(format!(
-                "{waiting} work item(s) wait for a worker thread: {threads} exist, {idle} idle"
-            ));
-        }
+        let waits = w.nt.with(|nt| {
+            let mut waits = nt.who_waits();
+            waits.extend(nt.work.starvation());
+            waits
+        });
         let code = format!("SIM_DEADLOCK({})", waits.join("; "));
         record(
             w,
             &code,
             "nothing can run, and no timer will change that".to_owned(),
-            notes,
+            waits,
         );
     }
 
@@ -53,6 +50,7 @@ impl Sim {
         });
         let what = notes.join("; ");
         notes.extend(w.nt.with(|nt| nt.who_waits()));
+        notes.extend(w.nt.with(|nt| nt.work.starvation()));
         record(w, &format!("SIM_LIVELOCK({what})"), why, notes);
     }
 }

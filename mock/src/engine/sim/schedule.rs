@@ -41,7 +41,7 @@ impl Sim {
             let mut count = 0;
             for held in [false, true] {
                 for cpu in 0..s.cpus.len() {
-                    if s.is_runnable(cpu) && (held || s.cpus[cpu].held_until <= step) {
+                    if self.is_runnable(s, cpu) && (held || s.cpus[cpu].held_until <= step) {
                         candidates[count] = cpu as u8;
                         count += 1;
                     }
@@ -57,10 +57,16 @@ impl Sim {
     /// Lets `cpu` run until its context gives the OS thread back.
     fn advance(&self, w: &World, cpu: usize) {
         self.current.set(cpu);
-        let id = match self.state.with(|s| s.cpus[cpu].thread) {
-            Some(id) => id,
-            None => self.dispatch(w, cpu),
+        let (next, thread) = self
+            .state
+            .with(|s| (self.stop_burn(s, cpu), s.cpus[cpu].thread));
+        let id = match (next, thread) {
+            (None, Some(id)) => id,
+            (next, _) => self.dispatch(w, cpu, next),
         };
+        if self.state.with(|s| self.goes_on_burning(s, cpu, id)) {
+            return;
+        }
         let coro = self.state.with(|s| {
             self.plan_switch(s);
             self.entered_step.set(self.step.get());
@@ -77,15 +83,40 @@ impl Sim {
         self.state.with(|s| {
             s.cpus[cpu].time = self.own_time(s);
             s.cpus[cpu].drain |= queued;
-            s.put_down(self.step.get(), cpu, id, why);
+            if why == Why::Burning {
+                s.cpus[cpu].burning = Some(self.now.get());
+            } else {
+                s.put_down(self.step.get(), cpu, id, why);
+            }
         });
     }
 
-    /// Puts a thread on a halted CPU: a ready one, or the idle thread if something is requested of the CPU.
-    fn dispatch(&self, w: &World, cpu: usize) -> ThreadId {
+    /// A thread whose burn another one has cut short goes on with it, unless it is over or interrupted.
+    fn goes_on_burning(&self, s: &mut State, cpu: usize, id: ThreadId) -> bool {
+        let burns = s.contexts[id].burn.is_some_and(|left| left > 0);
+        let goes_on = burns && !s.cpus[cpu].interrupts_burn();
+        if goes_on {
+            s.cpus[cpu].burning = Some(self.now.get());
+        }
+        goes_on
+    }
+
+    fn is_runnable(&self, s: &State, cpu: usize) -> bool {
+        let state = &s.cpus[cpu];
+        if state.burning.is_some() {
+            return self.burn_is_due(s, cpu);
+        }
+        state.thread.is_some() || state.drain || state.interrupt || s.has_ready(cpu)
+    }
+
+    /// Puts a thread on a halted CPU: `next`, or a ready one, or the idle thread if something is requested of
+    /// the CPU.
+    fn dispatch(&self, w: &World, cpu: usize, next: Option<ThreadId>) -> ThreadId {
         let ready = self.state.with(|s| {
             let wanted = s.cpus[cpu].drain || s.cpus[cpu].interrupt;
-            if wanted && s.rng.one_in(2) {
+            if next.is_some() {
+                next
+            } else if wanted && s.rng.one_in(2) {
                 None
             } else {
                 s.take_ready(cpu)
@@ -96,6 +127,7 @@ impl Sim {
             s.contexts[id].phase = Phase::Running;
             s.cpus[cpu].thread = Some(id);
             s.cpus[cpu].irql = s.contexts[id].irql;
+            s.cpus[cpu].masked = false;
         });
         id
     }
@@ -125,6 +157,9 @@ impl Sim {
     /// Nothing can run: drains what waits, wakes who waits for rest, moves the clock. False: the world is
     /// stuck, and the failure is recorded.
     fn rest(&self, w: &World) -> bool {
+        if self.pass_burns(w) {
+            return true;
+        }
         let settler = self.state.with(|s| s.settlers.front().copied());
         if let Some(thread) = settler {
             let waiting = w.nt.with(|nt| {
@@ -158,11 +193,6 @@ impl Sim {
 }
 
 impl State {
-    fn is_runnable(&self, cpu: usize) -> bool {
-        let state = &self.cpus[cpu];
-        state.thread.is_some() || state.drain || state.interrupt || self.has_ready(cpu)
-    }
-
     /// Books what a context that gave the OS thread back does next.
     fn put_down(&mut self, step: u64, cpu: usize, id: ThreadId, why: Why) {
         match why {
@@ -176,16 +206,18 @@ impl State {
                     return;
                 }
                 let low = self.cpus[cpu].irql < 2 && Some(id) != self.cpus[cpu].idle;
-                let one_in = if self.has_ready(cpu) { 2 } else { 8 };
+                let one_in = match self.has_ready(cpu) {
+                    true if low && self.has_more_urgent(cpu, id) => 1,
+                    true => 2,
+                    false => 8,
+                };
                 if low && self.rng.one_in(one_in) {
-                    self.release_cpu(cpu, id);
-                    self.ready.push(id);
+                    self.give_up_cpu(cpu, id);
                 }
             }
-            Why::Moved => {
-                self.release_cpu(cpu, id);
-                self.ready.push(id);
-            }
+            Why::Moved => self.give_up_cpu(cpu, id),
+            // The scheduler books a burn itself: the thread stays where it is.
+            Why::Burning => {}
             Why::Blocked => self.release_cpu(cpu, id),
             Why::Idle => {
                 self.cpus[cpu].thread = None;
@@ -196,6 +228,12 @@ impl State {
                 self.contexts[id].forget();
             }
         }
+    }
+
+    /// Takes a thread that can go on off its CPU.
+    pub(super) fn give_up_cpu(&mut self, cpu: usize, id: ThreadId) {
+        self.release_cpu(cpu, id);
+        self.ready.push(id);
     }
 
     fn release_cpu(&mut self, cpu: usize, id: ThreadId) {

@@ -53,6 +53,10 @@ pub(super) struct Cpu {
     pub(super) high_since: u64,
     /// `time` when each nested DPC or interrupt routine began.
     pub(super) routines: Vec<u64>,
+    /// Since when, on the virtual clock, the thread on the CPU burns.
+    pub(super) burning: Option<u64>,
+    /// The asserted lines were looked at, and the burning thread's IRQL is too high for them.
+    pub(super) masked: bool,
 }
 
 impl Cpu {
@@ -67,12 +71,19 @@ impl Cpu {
             time: 0,
             high_since: 0,
             routines: Vec::new(),
+            burning: None,
+            masked: false,
         }
     }
 
     /// Whether something is requested that the CPU's IRQL lets it look at.
     pub(super) const fn wants_attention(&self) -> bool {
         (self.drain && self.irql < 2) || (self.interrupt && self.irql < 12)
+    }
+
+    /// As [`Cpu::wants_attention`], without the lines that the burning thread has found too low for it.
+    pub(super) const fn interrupts_burn(&self) -> bool {
+        (self.drain && self.irql < 2) || (self.interrupt && self.irql < 12 && !self.masked)
     }
 }
 
@@ -119,14 +130,39 @@ impl State {
             .any(|&id| self.contexts[id].affinity & (1 << cpu) != 0)
     }
 
-    /// Takes one of the ready threads that may run on `cpu`.
+    /// Takes one of the ready threads that may run on `cpu`: one of the highest priority.
     pub(super) fn take_ready(&mut self, cpu: usize) -> Option<ThreadId> {
-        let fits = |id: ThreadId| self.contexts[id].affinity & (1 << cpu) != 0;
-        let count = self.ready.iter().filter(|&&id| fits(id)).count();
-        let pick = self.rng.below(count as u32) as usize;
+        let contexts = &self.contexts;
+        let fits = |id: ThreadId| contexts[id].affinity & (1 << cpu) != 0;
+        let mut count = 0;
+        let mut highest = i32::MIN;
+        for &id in self.ready.iter().filter(|&&id| fits(id)) {
+            let priority = contexts[id].priority;
+            if priority > highest {
+                (highest, count) = (priority, 0);
+            }
+            count += u32::from(priority == highest);
+        }
+        let pick = self.rng.below(count) as usize;
         let place = (0..self.ready.len())
-            .filter(|&place| fits(self.ready[place]))
+            .filter(|&place| {
+                let id = self.ready[place];
+                fits(id) && contexts[id].priority == highest
+            })
             .nth(pick)?;
         Some(self.ready.remove(place))
+    }
+
+    /// Whether a ready thread that may run on `cpu` has a higher priority than `id`, which is there.
+    pub(super) fn has_more_urgent(&self, cpu: usize, id: ThreadId) -> bool {
+        self.has_ready_from(cpu, self.contexts[id].priority + 1)
+    }
+
+    /// Whether a ready thread that may run on `cpu` has at least this priority.
+    pub(super) fn has_ready_from(&self, cpu: usize, least: i32) -> bool {
+        self.ready.iter().any(|&other| {
+            let other = &self.contexts[other];
+            other.priority >= least && other.affinity & (1 << cpu) != 0
+        })
     }
 }

@@ -8,11 +8,12 @@
 //! Whether a work that is queued while it runs may run in parallel with itself is the driver's
 //! choice: [`WorkReentrance`](crate::WorkReentrance).
 
+use crate::engine::diagnostic::{Diagnostic, Report};
 use crate::engine::item::ANY_CPU;
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
-use crate::engine::work::refuse;
-use crate::kmdf::{System, Target, enter, enter_to_target, visit};
+use crate::engine::work::{disable_unattached, refuse};
+use crate::kmdf::{Kmdf, System, Target, enter, enter_to_target, visit};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicPtr, AtomicU64};
 use crate::workqueue::workqueue_struct;
@@ -276,7 +277,27 @@ pub fn current_work() -> *mut work_struct {
 pub unsafe fn disable_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    enter().is_some_and(|(runtime, raised)| runtime.disable(work, raised).pending)
+    disable(work, || {
+        enter().map(|(runtime, raised)| runtime.disable(work, raised).pending)
+    })
+}
+
+/// Disables with `attached`, or, if that finds nothing attached, by the work alone: nothing is pending then.
+fn disable(work: &work_struct, attached: impl Fn() -> Option<bool>) -> bool {
+    loop {
+        if let Some(pending) = attached() {
+            return pending;
+        }
+        match disable_unattached(work) {
+            Some(true) => return false,
+            Some(false) => {
+                Report::of(Diagnostic::DisableOverflow, work, "disable_work").print::<Kmdf>();
+                return false;
+            }
+            // An attach has come between.
+            None => {}
+        }
+    }
 }
 
 /// As [`disable_work`], and waits until it does not run. Linux: `disable_work_sync`, since 6.10.
@@ -291,7 +312,9 @@ pub unsafe fn disable_work(work: *mut work_struct) -> bool {
 pub unsafe fn disable_work_sync(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    visit().is_some_and(|runtime| runtime.disable_sync(work, "disable_work_sync"))
+    disable(work, || {
+        visit().map(|runtime| runtime.disable_sync(work, "disable_work_sync"))
+    })
 }
 
 /// Takes one [`disable_work`] back; does not queue. Linux: `enable_work`, since 6.10.
@@ -307,7 +330,7 @@ pub unsafe fn disable_work_sync(work: *mut work_struct) -> bool {
 pub unsafe fn enable_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    enter().is_none_or(|(runtime, raised)| runtime.enable_reporting(work, &raised))
+    crate::engine::work::enable_work::<Kmdf>(work)
 }
 
 /// [`enable_work`], and [`queue_work`] if it can be queued again. Linux: `enable_and_queue_work`, since

@@ -90,8 +90,8 @@ pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workque
 /// Makes a workqueue that runs its works one at a time, in the order in which they were queued, on
 /// whatever CPU. The other flags count as for [`alloc_workqueue`]. Linux: `alloc_ordered_workqueue`.
 ///
-/// IRQL: = PASSIVE. Returns and KMDF calls as for [`alloc_workqueue`]; with [`WQ_BH`] or [`WQ_PERCPU`] as with
-/// [`WQ_UNBOUND`] and those.
+/// IRQL: = PASSIVE. Returns and KMDF calls as for [`alloc_workqueue`]; with [`WQ_BH`] or [`WQ_PERCPU`] as
+/// with [`WQ_UNBOUND`] and those.
 #[must_use]
 pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct {
     make("alloc_ordered_workqueue", name, flags, ORDERED, 1)

@@ -248,7 +248,7 @@ fn only(codes: &[&str]) {
 /// ATTACH-4, H-34, O-17: the storm. One to three adapters are at work when all attaches are taken back, each by a
 /// thread of its own, at a moment that the seed picks, with nothing stopped before. When the last detach
 /// has returned nothing runs any more, everything that was accepted has run or was cancelled, what comes
-/// later is refused, and memory, devices and driver can go.
+/// later is refused, and memory, devices and driver can go (B-17, B-18).
 #[test]
 fn a_storm_ends_when_the_last_detach_returns() {
     storms(STORMS, |rule| {

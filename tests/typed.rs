@@ -84,8 +84,8 @@ fn device() -> (Arc<Device>, Arc<AtomicU32>) {
     (device, freed)
 }
 
-/// The queue holds the reference while the work is pending and gives it to the run: the last one
-/// frees the device, inside the function.
+/// TYPED-1: the queue holds the reference while the work is pending and gives it to the run: the last one
+/// frees the device, inside the function. Dropping the queue runs what is pending (B-49).
 #[test]
 fn the_run_may_drop_the_last_reference() {
     rows(|_| {
@@ -98,7 +98,7 @@ fn the_run_may_drop_the_last_reference() {
     });
 }
 
-/// A refused queueing hands the reference back, and a cancel returns the one that the queue held.
+/// TYPED-1, TYPED-3: a refused queueing hands the reference back, and a cancel returns the one that the queue held.
 #[test]
 fn refused_and_cancelled_references_come_back() {
     rows(|_| {
@@ -124,7 +124,8 @@ fn refused_and_cancelled_references_come_back() {
     });
 }
 
-/// A delayed work keeps its device; modifying a pending one hands the spare reference back.
+/// TYPED-1, TYPED-2, TYPED-3: a delayed work keeps its device; modifying a pending one hands the spare reference
+/// back.
 #[test]
 fn a_delayed_work_keeps_its_device() {
     rows(|_| {
@@ -164,8 +165,8 @@ fn a_delayed_work_keeps_its_device() {
     });
 }
 
-/// A tasklet's reference is dropped only when the engine is done with the tasklet: here it is the
-/// last one, and the memory goes with it.
+/// TYPED-4: a tasklet's reference is dropped only when the engine is done with the tasklet: here it is the
+/// last one, and the memory goes with it (B-64).
 #[test]
 fn a_tasklet_may_hold_the_last_reference() {
     rows(|_| {
@@ -213,7 +214,7 @@ impl WorkItem for Request {
     }
 }
 
-/// A boxed request is a fire-and-forget work: made, queued, run, freed.
+/// TYPED-1: a boxed request is a fire-and-forget work: made, queued, run, freed.
 #[test]
 fn a_boxed_request_frees_itself() {
     rows(|_| {

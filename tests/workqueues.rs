@@ -690,7 +690,8 @@ fn running_a_thousand_works_costs_an_enqueue_per_batch() {
     });
 }
 
-/// A flush returns although works queue themselves for ever, since it waits for no later queueing.
+/// A flush returns although works queue themselves for ever, since it waits for no later queueing; and so
+/// does the next one (B-51).
 #[test]
 fn flush_returns_under_a_requeueing_load() {
     rows(|_| {

@@ -144,6 +144,12 @@ impl work_struct {
         let word = self.data.load(Ordering::Acquire);
         (word, State::of(word))
     }
+
+    /// The function. With the address it says which work this is (R3).
+    pub(crate) fn function(&self) -> *mut () {
+        // ORDERING: written at init; the queueing that made an instance pending published it.
+        self.func.load(Ordering::Relaxed)
+    }
 }
 
 impl delayed_work {

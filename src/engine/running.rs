@@ -9,11 +9,12 @@
 //! - **R1** PENDING of a work is cleared in the same locked section in which its slot appears:
 //!   under the shard's lock a work is pending or running, never in between.
 //! - **R2** Instances that start in a shard are numbered. A waiter waits for the instances of its
-//!   address up to a number; while the work that it waits for is only queued, that number is
+//!   address and function up to a number; while the work that it waits for is only queued, that number is
 //!   [`QUEUED`], and whoever starts or cancels the work replaces it in the locked section in which
 //!   the work stops being pending.
 //! - **R3** Under Linux's rule since 3.7 at most one slot has a given address and function. A work
-//!   whose twin runs is held in the twin's slot and run by the same worker, next.
+//!   whose twin runs is held in the twin's slot and run by the same worker, next. The address alone
+//!   is no identity: a function may run on when the memory of its work is another work (B-59).
 
 use core::cell::Cell;
 use core::marker::PhantomPinned;
@@ -90,6 +91,11 @@ impl<B: Backend> Slot<B> {
             _pinned: PhantomPinned,
         }
     }
+
+    /// Whether this is an instance of the work with that address and function.
+    fn runs(&self, address: usize, func: *mut ()) -> bool {
+        self.address.get() == address && self.func.get() == func
+    }
 }
 
 impl<B: Backend> Running<B> {
@@ -136,8 +142,7 @@ impl<B: Backend> Shard<B> {
         let address = claim.work.addr();
         // SAFETY: W1: we own the work until PENDING is cleared below, so the driver keeps it.
         let work = unsafe { &*claim.work };
-        // ORDERING: the queueing that made the work ours published the function.
-        let func = work.func.load(Ordering::Relaxed);
+        let func = work.function();
         if !reentrant && let Some(twin) = self.twin(address, func) {
             let place = State::Held {
                 sub: claim.sub.addr(),
@@ -237,7 +242,7 @@ impl<B: Backend> Shard<B> {
     /// Links `waiter` for the instances that run now, and for the queued one if `queued`; `false`
     /// if there is nothing to wait for.
     pub(crate) fn wait_for(&mut self, waiter: Pin<&Waiter<B>>, queued: bool) -> bool {
-        if !queued && !self.is_running(waiter.address) {
+        if !queued && !self.is_running(waiter.address, waiter.func) {
             return false;
         }
         waiter.limit.set(if queued { QUEUED } else { self.last });
@@ -246,21 +251,19 @@ impl<B: Backend> Shard<B> {
     }
 
     /// Whether an instance of the work runs.
-    pub(crate) fn is_running(&self, address: usize) -> bool {
-        self.slots.iter().any(|slot| slot.address.get() == address)
+    pub(crate) fn is_running(&self, address: usize, func: *mut ()) -> bool {
+        self.twin(address, func).is_some()
     }
 
     /// Whether `thread` is running the work.
-    pub(crate) fn is_running_on(&self, address: usize, thread: usize) -> bool {
+    pub(crate) fn is_running_on(&self, address: usize, func: *mut (), thread: usize) -> bool {
         self.slots
             .iter()
-            .any(|slot| slot.address.get() == address && slot.thread == thread)
+            .any(|slot| slot.runs(address, func) && slot.thread == thread)
     }
 
     fn twin(&self, address: usize, func: *mut ()) -> Option<&Slot<B>> {
-        self.slots
-            .iter()
-            .find(|slot| slot.address.get() == address && slot.func.get() == func)
+        self.slots.iter().find(|slot| slot.runs(address, func))
     }
 
     /// Wakes those whose instances have all ended.
@@ -270,7 +273,7 @@ impl<B: Backend> Shard<B> {
             waiter.address == address
                 && waiter.limit.get() != QUEUED
                 && !slots.iter().any(|slot| {
-                    slot.address.get() == address && slot.sequence.get() <= waiter.limit.get()
+                    slot.runs(address, waiter.func) && slot.sequence.get() <= waiter.limit.get()
                 })
         });
     }

@@ -19,6 +19,7 @@ use core::pin::Pin;
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
 use super::backend::{Backend, Irql, TimerLevel};
+use super::item::work_struct;
 use super::locked::Raised;
 use super::queue::{KickAdapter, Queue};
 use super::runtime::Runtime;
@@ -29,6 +30,8 @@ pub(crate) struct Waiter<B: Backend> {
     link: LinkedListLink,
     /// Address of the item awaited, never followed; zero where the list says it all.
     pub(crate) address: usize,
+    /// Function of the work awaited; null where the address says it all.
+    pub(crate) func: *mut (),
     /// What exactly is awaited; the meaning belongs to the list that the waiter is on.
     pub(crate) limit: Cell<u64>,
     event: UnsafeCell<B::Event>,
@@ -52,9 +55,19 @@ pub(crate) type Waiters<B> = LinkedList<WaiterAdapter<B>>;
 impl<B: Backend> Waiter<B> {
     /// A waiter for the item at `address`.
     pub(crate) fn new(address: usize) -> Self {
+        Self::with(address, core::ptr::null_mut())
+    }
+
+    /// A waiter for `work` with the function that it has now.
+    pub(crate) fn for_work(work: &work_struct) -> Self {
+        Self::with(core::ptr::from_ref(work).addr(), work.function())
+    }
+
+    fn with(address: usize, func: *mut ()) -> Self {
         Self {
             link: LinkedListLink::new(),
             address,
+            func,
             limit: Cell::new(0),
             event: UnsafeCell::new(B::Event::default()),
             _pinned: PhantomPinned,

@@ -28,11 +28,11 @@ pub(crate) enum Taken {
 pub(crate) struct Disabled {
     /// It was pending, and was cancelled.
     pub(crate) pending: bool,
-    /// It is disabled once more: the caller owes an [`Runtime::enable`].
+    /// It is disabled once more: the caller owes an [`enable`].
     pub(crate) deeper: bool,
 }
 
-/// What [`Runtime::enable`] did.
+/// What [`enable`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Enabled {
     /// The work can be queued again.
@@ -87,6 +87,64 @@ impl At {
             None => Self::here(raised),
         }
     }
+}
+
+/// Takes one [`Runtime::disable`] back, if there is one. IRQL: any.
+fn enable(work: &work_struct) -> Enabled {
+    loop {
+        let (word, state) = work.load();
+        let State::Idle { depth } = state else {
+            return Enabled::Underflow;
+        };
+        let Some(shallower) = depth.checked_sub(1) else {
+            return Enabled::Underflow;
+        };
+        let next = State::Idle { depth: shallower }.word();
+        // ORDERING: Release: who queues next sees what was done while it was disabled.
+        if work
+            .data
+            .compare_exchange(word, next, AcqRel, Relaxed)
+            .is_ok()
+        {
+            return if shallower == 0 {
+                Enabled::Yes
+            } else {
+                Enabled::NotYet
+            };
+        }
+    }
+}
+
+/// [`Runtime::disable`] for a caller that has found nothing attached: whether it is disabled once more. `None` if
+/// it is pending, so that an attach has come between.
+pub(crate) fn disable_unattached(work: &work_struct) -> Option<bool> {
+    loop {
+        let (word, state) = work.load();
+        let State::Idle { depth } = state else {
+            return (state == State::Uninitialised).then_some(false);
+        };
+        let Some(deeper) = depth.checked_add(1) else {
+            return Some(false);
+        };
+        let next = State::Idle { depth: deeper }.word();
+        // ORDERING: as in `Runtime::disable`.
+        if work
+            .data
+            .compare_exchange(word, next, AcqRel, Relaxed)
+            .is_ok()
+        {
+            return Some(true);
+        }
+    }
+}
+
+/// Takes one disable back for a driver: `true` if the work can be queued again; one too many is said. IRQL: any.
+pub(crate) fn enable_work<B: Backend>(work: &work_struct) -> bool {
+    let enabled = enable(work);
+    if enabled == Enabled::Underflow {
+        Report::of(Diagnostic::EnableWorkUnderflow, work, "enable_work").print::<B>();
+    }
+    enabled != Enabled::NotYet
 }
 
 impl<B: Backend> Runtime<B> {
@@ -283,45 +341,6 @@ impl<B: Backend> Runtime<B> {
         Disabled { pending, deeper }
     }
 
-    /// Takes one [`Self::disable`] back, if there is one. IRQL: any.
-    pub(crate) fn enable(&self, work: &work_struct) -> Enabled {
-        loop {
-            let (word, state) = work.load();
-            let State::Idle { depth } = state else {
-                return Enabled::Underflow;
-            };
-            let Some(shallower) = depth.checked_sub(1) else {
-                return Enabled::Underflow;
-            };
-            let next = State::Idle { depth: shallower }.word();
-            // ORDERING: Release: who queues next sees what was done while it was disabled.
-            if work
-                .data
-                .compare_exchange(word, next, AcqRel, Relaxed)
-                .is_ok()
-            {
-                return if shallower == 0 {
-                    Enabled::Yes
-                } else {
-                    Enabled::NotYet
-                };
-            }
-        }
-    }
-
-    /// [`Self::enable`] for a driver: `true` if the work can be queued again; one too many is said.
-    pub(crate) fn enable_reporting(&self, work: &work_struct, raised: &Raised<B>) -> bool {
-        let enabled = self.enable(work);
-        if enabled == Enabled::Underflow {
-            raised.say(Report::of(
-                Diagnostic::EnableWorkUnderflow,
-                work,
-                "enable_work",
-            ));
-        }
-        enabled != Enabled::NotYet
-    }
-
     /// Address of the work that the caller is the function of, or zero. IRQL: any.
     pub(crate) fn current_work(&self) -> usize {
         if B::irql() > Irql::APC {
@@ -332,7 +351,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Waits for the instances that run now. IRQL: <= APC.
     fn wait_for_running(&self, work: &work_struct) -> bool {
-        let waiter = pin!(Waiter::<B>::new(core::ptr::from_ref(work).addr()));
+        let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
         let waits = {
@@ -361,7 +380,7 @@ impl<B: Backend> Runtime<B> {
         let disabled = self.disable(work, Raised::new());
         self.wait_for_running(work);
         if disabled.deeper {
-            self.enable(work);
+            enable(work);
         }
         disabled.pending
     }
@@ -383,7 +402,8 @@ impl<B: Backend> Runtime<B> {
     /// Whether an instance of the work runs. A hint. IRQL: any.
     pub(crate) fn is_work_running(&self, work: &work_struct, raised: &Raised<B>) -> bool {
         let address = core::ptr::from_ref(work).addr();
-        self.running.shard(address).lock(raised).is_running(address)
+        let shard = self.running.shard(address).lock(raised);
+        shard.is_running(address, work.function())
     }
 
     /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.
@@ -395,7 +415,7 @@ impl<B: Backend> Runtime<B> {
         {
             return false;
         }
-        let waiter = pin!(Waiter::<B>::new(core::ptr::from_ref(work).addr()));
+        let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
         loop {
@@ -443,10 +463,11 @@ impl<B: Backend> Runtime<B> {
         let own = {
             let raised = Raised::<B>::new();
             let thread = B::thread();
-            self.running
-                .shard(address)
-                .lock(&raised)
-                .is_running_on(address, thread)
+            self.running.shard(address).lock(&raised).is_running_on(
+                address,
+                work.function(),
+                thread,
+            )
         };
         if own {
             Report::of(Diagnostic::WaitForOneself, work, name).print::<B>();

@@ -154,8 +154,8 @@ impl<T: WorkItem<ID> + HasDelayedWork<T, ID>, const ID: u64> DelayedWork<T, ID> 
     /// Disables once more, so that arming and queueing are refused and hand the owner back, and cancels;
     /// does not wait.
     ///
-    /// Returns as [`Self::cancel`]. Up to 65 535 times at once; one more does nothing (BH08). It counts
-    /// while an attach is in force.
+    /// Returns as [`Self::cancel`]. Up to 65 535 times at once; one more does nothing (BH08). It also counts
+    /// while nothing is attached.
     ///
     /// IRQL: any; as for [`Self::cancel`]. Does not block. Linux: `disable_delayed_work`.
     pub fn disable(&self) -> Option<T::Pointer> {

@@ -167,8 +167,8 @@ impl<T: WorkItem<ID> + HasWork<T, ID>, const ID: u64> Work<T, ID> {
     /// Disables once more, so that queueing is refused and hands the owner back, and cancels; does not
     /// wait.
     ///
-    /// Returns as [`Self::cancel`]. Up to 65 535 times at once; one more does nothing (BH08). It counts
-    /// while an attach is in force.
+    /// Returns as [`Self::cancel`]. Up to 65 535 times at once; one more does nothing (BH08). It also counts
+    /// while nothing is attached.
     ///
     /// IRQL: any; as for [`Self::cancel`]. Does not block. Linux: `disable_work`.
     pub fn disable(&self) -> Option<T::Pointer> {

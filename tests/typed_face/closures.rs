@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Short {
 #[global_allocator]
 static MEMORY: Short = Short;
 
-/// A closure runs once, at PASSIVE_LEVEL, gets what it owns by value, and is freed.
+/// TYPED-9: a closure runs once, at PASSIVE_LEVEL, gets what it owns by value, and is freed.
 #[test]
 fn a_closure_runs_once_and_is_freed() {
     rows(|_| {
@@ -54,7 +54,7 @@ fn a_closure_runs_once_and_is_freed() {
     });
 }
 
-/// D01: never before the delay is over.
+/// TYPED-9, D01: never before the delay is over.
 #[test]
 fn a_delayed_closure_runs_when_its_delay_is_over() {
     rows(|_| {
@@ -72,7 +72,7 @@ fn a_delayed_closure_runs_when_its_delay_is_over() {
     });
 }
 
-/// Without memory the closure comes back, and can be called where it is.
+/// TYPED-9: without memory the closure comes back, and can be called where it is.
 #[test]
 fn a_closure_comes_back_if_there_is_no_memory() {
     rows(|_| {
@@ -93,7 +93,7 @@ fn a_closure_comes_back_if_there_is_no_memory() {
     });
 }
 
-/// Above DISPATCH_LEVEL nothing is allocated: the closure comes back. At DISPATCH_LEVEL it is queued.
+/// TYPED-9: above DISPATCH_LEVEL nothing is allocated: the closure comes back. At DISPATCH_LEVEL it is queued.
 #[test]
 fn a_closure_comes_back_above_dispatch() {
     rows(|_| {
@@ -115,7 +115,7 @@ fn a_closure_comes_back_above_dispatch() {
     });
 }
 
-/// After detach the closure comes back, with all that it owns (BH03).
+/// TYPED-9: after detach the closure comes back, with all that it owns (BH03).
 #[test]
 fn a_closure_comes_back_after_detach() {
     rows(|rig| {

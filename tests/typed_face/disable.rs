@@ -10,8 +10,8 @@ use kmdf_mock::{sim_assert, sim_assert_eq};
 use super::support::{rows, still_waits, wait_until};
 use super::{device, request};
 
-/// W35, W08: a cancel that does not wait hands back the owner of a queued work; a running one goes on, and there
-/// is nothing to hand back.
+/// TYPED-3, W35, W08: a cancel that does not wait hands back the owner of a queued work; a running one goes on,
+/// and there is nothing to hand back.
 #[test]
 fn a_cancel_without_waiting_hands_the_owner_back() {
     rows(|_| {
@@ -37,8 +37,8 @@ fn a_cancel_without_waiting_hands_the_owner_back() {
     });
 }
 
-/// W37: a disabled work refuses and hands the owner back, as often as it was disabled; a disable of a queued one
-/// hands its owner back.
+/// TYPED-1, TYPED-7, W37: a disabled work refuses and hands the owner back, as often as it was disabled; a
+/// disable of a queued one hands its owner back.
 #[test]
 fn a_disabled_work_refuses_until_it_is_enabled_as_often() {
     rows(|_| {
@@ -62,7 +62,7 @@ fn a_disabled_work_refuses_until_it_is_enabled_as_often() {
     });
 }
 
-/// W38: a disable that waits returns when the function has ended.
+/// TYPED-7, W38: a disable that waits returns when the function has ended.
 #[test]
 fn a_disable_sync_waits_for_the_running_instance() {
     rows(|_| {
@@ -85,8 +85,8 @@ fn a_disable_sync_waits_for_the_running_instance() {
     });
 }
 
-/// D27: an armed delayed work is disarmed by a disable, which hands its owner back; nothing arms it until it is
-/// enabled.
+/// TYPED-2, TYPED-7, D27: an armed delayed work is disarmed by a disable, which hands its owner back; nothing
+/// arms it until it is enabled.
 #[test]
 fn a_disabled_delayed_work_is_not_armed() {
     rows(|_| {
@@ -132,7 +132,7 @@ fn a_disabled_delayed_work_is_not_armed() {
     });
 }
 
-/// A box can be refused, for its work may be disabled before it is queued: it comes back whole.
+/// TYPED-1, TYPED-7: a box can be refused, for its work may be disabled before it is queued: it comes back whole.
 #[test]
 fn a_disabled_box_comes_back() {
     rows(|_| {

@@ -26,8 +26,8 @@ impl WorkItem for Later {
     }
 }
 
-/// A queue that is dropped while works are armed for it runs each once, at once, and every owner comes back: an
-/// `Arc`, a box, a closure. In Linux this is a use after free.
+/// TYPED-6: a queue that is dropped while works are armed for it runs each once, at once, and every owner comes
+/// back: an `Arc`, a box, a closure. In Linux this is a use after free.
 #[test]
 fn a_dropped_queue_runs_what_is_armed_for_it() {
     rows(|rig| {
@@ -63,9 +63,7 @@ fn a_dropped_queue_runs_what_is_armed_for_it() {
     });
 }
 
-/// Its own queue is a part of the container, and the works that are armed for it hold the container: an armed work
-/// keeps both alive, and the run that drops the last reference is a work of that queue. It cannot end the queue
-/// that it runs on (BH07): the detach does (BH13).
+/// A container that owns its queue.
 struct Port {
     tick: DelayedWork<Port>,
     queue: Workqueue,
@@ -82,6 +80,9 @@ impl Drop for Port {
     }
 }
 
+/// TYPED-5: the queue is a part of the container, and the works that are armed for it hold the container: an
+/// armed work keeps both alive, and the run that drops the last reference is a work of that queue. It cannot end
+/// the queue that it runs on (BH07): the detach does (BH13).
 #[test]
 fn a_container_dropped_by_a_work_of_its_own_queue_leaves_the_queue_to_the_detach() {
     rows(|rig| {
@@ -101,7 +102,7 @@ fn a_container_dropped_by_a_work_of_its_own_queue_leaves_the_queue_to_the_detach
     });
 }
 
-/// The right order: cancel, which hands the owner back, and then drop.
+/// TYPED-5: the right order: cancel, which hands the owner back, and then drop.
 #[test]
 fn a_container_that_is_cancelled_first_takes_its_queue_along() {
     rows(|_| {
@@ -119,8 +120,8 @@ fn a_container_that_is_cancelled_first_takes_its_queue_along() {
     });
 }
 
-/// Q01: a flush waits for what is queued. Q03: a drain also for what the works queue meanwhile, and refuses others,
-/// whose owner comes back (BH02).
+/// TYPED-11, Q01: a flush waits for what is queued. Q03: a drain also for what the works queue meanwhile, and
+/// refuses others, whose owner comes back (BH02).
 #[test]
 fn a_drain_refuses_others_and_hands_their_owner_back() {
     rows(|rig| {
@@ -160,8 +161,8 @@ fn a_drain_refuses_others_and_hands_their_owner_back() {
     });
 }
 
-/// A modify on a queue that refuses takes a pending work off the queue where it was, and its owner is dropped: none
-/// is lost, none is given back twice.
+/// TYPED-2: a modify on a queue that refuses takes a pending work off the queue where it was, and its owner is
+/// dropped: none is lost, none is given back twice.
 #[test]
 fn a_modify_that_is_refused_drops_the_owner_that_was_held() {
     rows(|rig| {
@@ -193,7 +194,7 @@ fn a_modify_that_is_refused_drops_the_owner_that_was_held() {
     });
 }
 
-/// What each kind of builder can say, and what it makes: `max_active` works at once, or one.
+/// TYPED-10: what each kind of builder can say, and what it makes: `max_active` works at once, or one.
 #[test]
 fn builders_make_the_queues_that_they_say() {
     rows(|_| {
@@ -227,7 +228,8 @@ fn builders_make_the_queues_that_they_say() {
     });
 }
 
-/// A queue cannot be made at DISPATCH_LEVEL (BH15), and the error says that it is the state and not the memory.
+/// TYPED-10: a queue cannot be made at DISPATCH_LEVEL (BH15), and the error says that it is the state and not the
+/// memory.
 #[test]
 fn a_queue_is_not_made_at_dispatch() {
     rows(|rig| {
@@ -257,7 +259,7 @@ impl WorkItem for Node {
     }
 }
 
-/// Q03: works that a drained queue's own works queue are accepted, and waited for.
+/// TYPED-11, Q03: works that a drained queue's own works queue are accepted, and waited for.
 #[test]
 fn a_drain_waits_for_a_chain() {
     rows(|_| {

@@ -51,7 +51,7 @@ fn card(queue: Option<Workqueue>) -> (Arc<Card>, Arc<AtomicU32>) {
     (Arc::new(card), freed_at)
 }
 
-/// T07, T08, T25: a disabled tasklet stays scheduled, with its owner, and runs when it is enabled.
+/// TYPED-8, T07, T08, T25: a disabled tasklet stays scheduled, with its owner, and runs when it is enabled.
 #[test]
 fn a_disabled_tasklet_runs_when_it_is_enabled() {
     rows(|_| {
@@ -74,7 +74,7 @@ fn a_disabled_tasklet_runs_when_it_is_enabled() {
     });
 }
 
-/// T06: high priority comes first.
+/// TYPED-4, T06: high priority comes first.
 #[test]
 fn a_hi_schedule_comes_first() {
     rows(|_| {
@@ -91,8 +91,8 @@ fn a_hi_schedule_comes_first() {
     });
 }
 
-/// T12, T13: a kill waits for the disabled tasklet's run; schedules meanwhile are refused and hand their owner
-/// back.
+/// TYPED-4, TYPED-8, T12, T13: a kill waits for the disabled tasklet's run; schedules meanwhile are refused and
+/// hand their owner back.
 #[test]
 fn a_kill_refuses_and_waits() {
     rows(|_| {
@@ -116,8 +116,8 @@ fn a_kill_refuses_and_waits() {
     });
 }
 
-/// The last reference goes with the run, at DISPATCH_LEVEL. A container that owns a queue cannot end it there: it
-/// is left to the detach (BH06, BH13), and nothing is touched that is gone.
+/// TYPED-4: the last reference goes with the run, at DISPATCH_LEVEL. A container that owns a queue cannot end it
+/// there: it is left to the detach (BH06, BH13), and nothing is touched that is gone.
 #[test]
 fn the_last_reference_is_dropped_at_dispatch() {
     rows(|rig| {

@@ -70,8 +70,9 @@ fn scenario(_: &Rig) {
     sim_assert!(freed.load(SeqCst) == 1);
 }
 
-/// Threads queue, cancel, disable, modify, kill and flush the items of one container by chance: afterwards the only
-/// reference is the test's own, and each accepted queueing was run or cancelled (R of the conservation law).
+/// TYPED-13: threads queue, cancel, disable, modify, kill and flush the items of one container by chance:
+/// afterwards the only reference is the test's own, and each accepted queueing was run or cancelled (R of the
+/// conservation law).
 #[test]
 fn owners_are_conserved_under_random_traffic() {
     for reentrance in [SelfReentrant, NonReentrant] {

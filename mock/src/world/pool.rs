@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use crate::world::fail;
 use crate::world::state::{World, current};
@@ -19,8 +20,9 @@ pub(crate) use fault::install as install_fault_handler;
 /// The failure of an access to freed memory.
 pub(crate) const FREED: &str = "PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5)";
 
-/// Address space of one arena.
-const ARENA: usize = 64 << 30;
+/// Address space of one arena: the first of these that the system gives. Under an instruction counter, or a
+/// limit on address space, it does not give the first.
+const ARENAS: [usize; 2] = [64 << 30, 1 << 30];
 const PAGE: usize = 4096;
 /// Freed blocks of a world whose memory is kept until the world ends, which is quicker than giving it back.
 const KEPT_FREES: u64 = 10_000;
@@ -140,8 +142,8 @@ impl Arena {
     }
 
     /// The address range that blocks are in.
-    pub(crate) const fn range(&self) -> (usize, usize) {
-        (self.base, ARENA)
+    pub(crate) fn range(&self) -> (usize, usize) {
+        (self.base, arena())
     }
 
     /// The block on whose pages `address` is.
@@ -158,7 +160,7 @@ impl Arena {
         let bytes = size.next_multiple_of(PAGE);
         let first = self.base + self.used;
         assert!(
-            self.used + bytes + PAGE <= ARENA,
+            self.used + bytes + PAGE <= arena(),
             "kmdf-mock: the tracked memory of a world is used up"
         );
         self.used += bytes + PAGE;
@@ -180,23 +182,45 @@ impl Arena {
     }
 }
 
+/// Address space of each arena of this process.
+fn arena() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        let given = ARENAS.into_iter().find(|size| {
+            let base = map(*size);
+            let given = base != libc::MAP_FAILED;
+            if given {
+                // SAFETY: the mapping was just made, and nobody knows it.
+                unsafe { libc::munmap(base, *size) };
+            }
+            given
+        });
+        given.expect("kmdf-mock: no address space for tracked memory")
+    })
+}
+
 fn reserve() -> usize {
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory of ours.
-    let base = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            ARENA,
-            libc::PROT_NONE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-            -1,
-            0,
-        )
-    };
+    let base = map(arena());
     assert!(
         base != libc::MAP_FAILED,
         "kmdf-mock: no address space for tracked memory"
     );
     base.expose_provenance()
+}
+
+/// Maps inaccessible memory of this size anywhere.
+fn map(size: usize) -> *mut libc::c_void {
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory of ours.
+    unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            size,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    }
 }
 
 /// Changes how a range can be accessed.

@@ -15,6 +15,7 @@ use crate::world::counters::Counters;
 use crate::world::failure::{Failure, replay_line};
 use crate::world::pool::Arena;
 use crate::world::trace::Trace;
+use crate::world::watch::Watches;
 
 /// Everything that belongs to one world.
 ///
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) trace: Big<Trace>,
     pub(crate) debug_log: Big<Vec<String>>,
     pub(crate) breaks: Big<Vec<(String, u32)>>,
+    pub(crate) watches: Watches,
     pub(crate) arena: Big<Arena>,
     /// First address and length of the arena.
     pub(crate) arena_range: (usize, usize),
@@ -81,6 +83,7 @@ impl World {
             trace: Big::new(Trace::new(config.trace_all)),
             debug_log: Big::default(),
             breaks: Big::default(),
+            watches: Watches::default(),
             arena: Big::new(arena),
             extension: OnceLock::new(),
             extensions: Big::default(),

@@ -96,6 +96,8 @@ impl<'a, Kind> Builder<'a, Kind> {
 
 impl<Kind: QueueKind> Builder<'_, Kind> {
     /// At high priority. Linux: `WQ_HIGHPRI`.
+    ///
+    /// IRQL: any. Does not block.
     pub const fn highpri(mut self) -> Self {
         self.flags |= WQ_HIGHPRI;
         self
@@ -125,12 +127,16 @@ impl<Kind: QueueKind> Builder<'_, Kind> {
 
 impl<Kind: InThreads> Builder<'_, Kind> {
     /// Guaranteed to make progress when memory is short. Linux: `WQ_MEM_RECLAIM`.
+    ///
+    /// IRQL: any. Does not block.
     pub const fn mem_reclaim(mut self) -> Self {
         self.flags |= WQ_MEM_RECLAIM;
         self
     }
 
     /// Frozen by suspend. Linux: `WQ_FREEZABLE`.
+    ///
+    /// IRQL: any. Does not block.
     pub const fn freezable(mut self) -> Self {
         self.flags |= WQ_FREEZABLE;
         self
@@ -140,6 +146,8 @@ impl<Kind: InThreads> Builder<'_, Kind> {
 impl<Kind: HasMaxActive> Builder<'_, Kind> {
     /// How many works may run at once: per queueing CPU on a bound queue, in all on an unbound one. 0
     /// means 256; more than 512 is clamped to that (BH12). Linux: `max_active` of `alloc_workqueue`.
+    ///
+    /// IRQL: any. Does not block.
     pub const fn max_active(mut self, max_active: u16) -> Self {
         self.max_active = max_active as i32;
         self
@@ -148,6 +156,8 @@ impl<Kind: HasMaxActive> Builder<'_, Kind> {
 
 impl Builder<'_, Bound> {
     /// Works that use the CPU for long. Linux: `WQ_CPU_INTENSIVE`.
+    ///
+    /// IRQL: any. Does not block.
     pub const fn cpu_intensive(mut self) -> Self {
         self.flags |= WQ_CPU_INTENSIVE;
         self

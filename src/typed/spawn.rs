@@ -89,6 +89,8 @@ impl WorkqueueRef {
 
     /// As [`Self::try_spawn`], after `delay` jiffies.
     ///
+    /// IRQL: <= DISPATCH. Does not block.
+    ///
     /// # Errors
     ///
     /// As [`Self::try_spawn`].

@@ -152,6 +152,8 @@ impl<T: TaskletItem<ID> + HasTasklet<T, ID>, const ID: u64> Tasklet<T, ID> {
 
     /// As [`Self::schedule`], before the CPU's normal tasklets. Linux: `tasklet_hi_schedule`.
     ///
+    /// IRQL: any; but mind where the reference may be dropped.
+    ///
     /// # Errors
     ///
     /// As [`Self::schedule`].

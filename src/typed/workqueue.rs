@@ -79,21 +79,29 @@ impl Workqueue {
     }
 
     /// A queue whose `max_active` counts per queueing CPU. Linux: `alloc_workqueue`.
+    ///
+    /// IRQL: any. Does not block.
     pub const fn bound(name: &CStr) -> Builder<'_, Bound> {
         Builder::new(name)
     }
 
     /// A queue with one FIFO for all CPUs. Linux: `alloc_workqueue` with `WQ_UNBOUND`.
+    ///
+    /// IRQL: any. Does not block.
     pub const fn unbound(name: &CStr) -> Builder<'_, Unbound> {
         Builder::new(name)
     }
 
     /// A queue that runs one work at a time, in order. Linux: `alloc_ordered_workqueue`.
+    ///
+    /// IRQL: any. Does not block.
     pub const fn ordered(name: &CStr) -> Builder<'_, Ordered> {
         Builder::new(name)
     }
 
     /// The queue of `schedule_work`. It refuses while nothing is attached. Linux: `system_wq`.
+    ///
+    /// IRQL: any. Does not block.
     #[must_use]
     pub const fn system() -> WorkqueueRef {
         WorkqueueRef {

@@ -10,7 +10,33 @@ use kmdf_mock::{sim_assert, sim_assert_eq};
 use super::support::{rows, still_waits, wait_until};
 use super::{device, request};
 
-/// TYPED-3, W35, W08: a cancel that does not wait hands back the owner of a queued work; a running one goes on,
+/// TYPED-11, TYPED-15, W14, W15: a flush of an idle work does not wait, one of a work that is queued or runs
+/// returns when it has run.
+#[test]
+fn a_flush_of_a_work_waits_for_its_run() {
+    rows(|_| {
+        let (device, freed) = device();
+        let queue = Workqueue::ordered(c"flush").build().unwrap();
+        sim_assert!(!device.reset.is_pending());
+        sim_assert!(!device.reset.flush());
+        sim_assert!(queue.enqueue::<_, 0>(Arc::clone(&device)).is_ok());
+        let waiter = world::spawn("flush", None, {
+            let device = Arc::clone(&device);
+            move || {
+                let _waited = device.reset.flush();
+                sim_assert_eq!(device.resets.load(SeqCst), 1);
+            }
+        });
+        still_waits(&waiter);
+        device.gate.open();
+        waiter.join();
+        drop(queue);
+        drop(device);
+        sim_assert_eq!(freed.load(SeqCst), 1);
+    });
+}
+
+/// TYPED-3, TYPED-15, W35, W08: a cancel that does not wait hands back the owner of a queued work; a running one goes on,
 /// and there is nothing to hand back.
 #[test]
 fn a_cancel_without_waiting_hands_the_owner_back() {

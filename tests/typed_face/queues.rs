@@ -194,7 +194,7 @@ fn a_modify_that_is_refused_drops_the_owner_that_was_held() {
     });
 }
 
-/// TYPED-10: what each kind of builder can say, and what it makes: `max_active` works at once, or one.
+/// TYPED-10, TYPED-14: what each kind of builder can say, and what it makes: `max_active` works at once, or one.
 #[test]
 fn builders_make_the_queues_that_they_say() {
     rows(|_| {

@@ -162,7 +162,7 @@ fn check(root: &Path, part: &str) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// TYPED-12, TYPED-14: each misuse is refused with the error that its file names, and nothing else is wrong with
+/// TYPED-10, TYPED-12: each misuse is refused with the error that its file names, and nothing else is wrong with
 /// it: its twin compiles.
 #[test]
 fn each_misuse_is_refused_and_its_twin_compiles() {

@@ -41,6 +41,14 @@ pub(crate) enum Diagnostic {
     MaxActive,
     /// A queue made by `alloc_workqueue` was still there at detach.
     QueueAtEnd,
+    /// Spinning for a tasklet on the CPU that runs it.
+    SpinOnOwnCpu,
+    /// SCHED or RUN of a tasklet is not set where it has to be.
+    StateLost,
+    /// `local_bh_enable` without a `local_bh_disable`, or one of the two in an interrupt.
+    BottomHalvesUnbalanced,
+    /// The function of a tasklet or of a bottom-half work changed the IRQL.
+    LevelChanged,
     /// Queueing for a CPU that is not active.
     NoSuchCpu,
     /// `workqueue_set_max_active` of an ordered queue.
@@ -82,6 +90,10 @@ impl Diagnostic {
             Self::QueueAtEnd => "BH13",
             Self::EnableWorkUnderflow => "BH14",
             Self::MakeAtDispatch => "BH15",
+            Self::SpinOnOwnCpu => "BH16",
+            Self::StateLost => "BH28",
+            Self::BottomHalvesUnbalanced => "BH17",
+            Self::LevelChanged => "BH27",
             Self::NoSuchCpu => "BH18",
             Self::MaxActiveOfOrdered => "BH19",
             Self::ThawUnderflow => "BH30",
@@ -149,6 +161,23 @@ impl Diagnostic {
             Self::MakeAtDispatch => {
                 "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
                  EvtDriverDeviceAdd or EvtDevicePrepareHardware"
+            }
+            Self::SpinOnOwnCpu => {
+                "the tasklet runs on this CPU, under the caller, and would never end while the \
+                 caller spins for it; it does not wait. Use tasklet_disable_nosync here"
+            }
+            Self::BottomHalvesUnbalanced => {
+                "bottom halves are not off by local_bh_disable on this CPU, or the IRQL is above \
+                 DISPATCH_LEVEL; nothing is done. Pair the two, in the order of the locks, and \
+                 outside of interrupts"
+            }
+            Self::LevelChanged => {
+                "the function returned at another IRQL, or with bottom halves off; both are as \
+                 before the call now. Release every lock that it takes"
+            }
+            Self::StateLost => {
+                "the tasklet is not scheduled or locked, as it was before. Do not initialise it \
+                 before tasklet_kill has returned, and unlock only after a tasklet_trylock"
             }
             Self::MaxActiveOfOrdered => {
                 "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \

@@ -60,6 +60,13 @@ impl<B: Backend> Raised<B> {
         }
     }
 
+    /// Lowers only as far as DISPATCH, and leaves the CPU there. The caller came from DISPATCH or
+    /// below.
+    pub(crate) fn stay_at_dispatch(self) {
+        core::mem::forget(self);
+        B::lower(Irql::DISPATCH);
+    }
+
     /// Leaves `report` for the end of the section.
     #[cold]
     pub(crate) fn say(&self, report: Report) {

@@ -1,11 +1,11 @@
 //! What a driver image has once: the runtime, and the way into it.
 
 use super::system::{System, SystemQueues, resolve};
-use super::{Kmdf, Raised, Runtime, nt};
+use super::{Kmdf, Raised, Runtime};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::locked::Locked;
 use crate::engine::wait::Waiters;
-use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::Ordering::SeqCst;
 use crate::sync::{AtomicPtr, AtomicU64};
 
 /// The statics of this crate. A simulated machine has its own set, as a driver image has.
@@ -16,8 +16,8 @@ pub(crate) struct Image {
     pub(super) system: SystemQueues,
     /// Attach and detach, one at a time.
     pub(super) attached: Locked<Attached>,
-    /// Zero while time is told by ticks; else one more than what the precise clock is ahead.
-    clock: AtomicU64,
+    /// See `clock`. Zero while time is told by ticks.
+    pub(super) clock: AtomicU64,
     /// Number of the runtime that is attached or was last. It changes only while none is.
     pub(super) generation: AtomicU64,
 }
@@ -55,32 +55,6 @@ impl Image {
             clock: AtomicU64::new(0),
             generation: AtomicU64::new(0),
         }
-    }
-
-    /// From here on the image tells time by the clock that does not wait for ticks, or by ticks again.
-    /// The new clock goes on from where the old one is. IRQL: any.
-    pub(super) fn set_precise(&self, precise: bool) {
-        let ahead = if precise {
-            nt::precise_100ns() - nt::ticked_100ns() + 1
-        } else {
-            0
-        };
-        // ORDERING: nothing is armed yet, or any more: nobody compares times across the change.
-        self.clock.store(ahead, Relaxed);
-    }
-
-    /// The time in 100 ns.
-    pub(super) fn now_100ns(&self) -> u64 {
-        match self.precise() {
-            Some(ahead) => nt::precise_100ns() - ahead,
-            None => nt::ticked_100ns(),
-        }
-    }
-
-    /// What the precise clock is ahead, if time is told by it.
-    pub(super) fn precise(&self) -> Option<u64> {
-        // ORDERING: as in `set_precise`.
-        self.clock.load(Relaxed).checked_sub(1)
     }
 }
 

@@ -51,7 +51,7 @@ fn card(queue: Option<Workqueue>) -> (Arc<Card>, Arc<AtomicU32>) {
     (Arc::new(card), freed_at)
 }
 
-/// TYPED-8, TYPED-15, T07, T08, T25: a disabled tasklet stays scheduled, with its owner, and runs when it is enabled.
+/// TYPED-8, T07, T08, T25: a disabled tasklet stays scheduled, with its owner, and runs when it is enabled.
 #[test]
 fn a_disabled_tasklet_runs_when_it_is_enabled() {
     rows(|_| {

@@ -110,21 +110,25 @@ pub unsafe fn tasklet_hi_schedule(t: *mut tasklet_struct) {
 pub(crate) unsafe fn schedule(t: *const tasklet_struct, hi: bool, call: &str) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let tasklet = unsafe { &*t };
-    if refuse(tasklet) {
-        return false;
-    }
+    !refuse(tasklet) && schedule_idle(tasklet, hi, call)
+}
+
+/// Schedules a tasklet that was not found scheduled. A function of its own, so that a refusal needs no frame.
+#[inline(never)]
+fn schedule_idle(tasklet: &tasklet_struct, hi: bool, call: &str) -> bool {
+    let address = core::ptr::from_ref(tasklet).addr();
     // ORDERING: a hint for a message, and the check for zeroed memory.
     let func = tasklet.func.load(Relaxed);
     if func.is_null() {
         crate::engine::diagnostic::report::<crate::kmdf::Kmdf>(
             crate::engine::diagnostic::Diagnostic::QueueUninitialised,
             call,
-            t.addr(),
+            address,
             0,
         );
         return false;
     }
-    let Some((runtime, raised)) = enter_to_queue(call, t.addr(), func.addr()) else {
+    let Some((runtime, raised)) = enter_to_queue(call, address, func.addr()) else {
         return false;
     };
     runtime.tasklet_schedule(tasklet, hi, raised)
@@ -211,7 +215,7 @@ pub unsafe fn tasklet_trylock(t: *mut tasklet_struct) -> bool {
 /// Gives back what [`tasklet_trylock`] took; what was scheduled meanwhile runs, on the CPU that
 /// scheduled it. Linux: `tasklet_unlock`.
 ///
-/// IRQL: any. Does not block. A tasklet that is not locked is reported (BH28).
+/// IRQL: any. Does not block. A tasklet that is not locked is reported (BH29).
 ///
 /// # Safety
 ///

@@ -29,12 +29,12 @@ fn last_line() -> String {
     world::debug_log().pop().unwrap_or_default()
 }
 
-/// BH29: a work of a WQ_MEM_RECLAIM queue that flushes a queue, or a work that is queued on one, without that
+/// BH27: a work of a WQ_MEM_RECLAIM queue that flushes a queue, or a work that is queued on one, without that
 /// flag: it waits, and it is said. `flush_work`, `flush_workqueue`, `drain_workqueue`.
 #[test]
-fn bh29_memory_depends_on_a_queue_that_may_not_get_on() {
+fn bh27_memory_depends_on_a_queue_that_may_not_get_on() {
     rows(|rig| {
-        rig.expect(&["BH29"]);
+        rig.expect(&["BH27"]);
         let reclaim = Wq(alloc_workqueue(c"reclaim", WQ_MEM_RECLAIM, 0));
         let other = Wq(alloc_workqueue(c"other", WQ_UNBOUND, 1));
         let gate = Gate::new();
@@ -52,22 +52,22 @@ fn bh29_memory_depends_on_a_queue_that_may_not_get_on() {
             opens.join();
             reported
         };
-        sim_assert_eq!(reported, ["BH29"]);
+        sim_assert_eq!(reported, ["BH27"]);
         let line = last_line();
-        let place = format!("BH29 flush_work(item {:#x}, ", waited.work().addr());
+        let place = format!("BH27 flush_work(item {:#x}, ", waited.work().addr());
         sim_assert!(line.contains(&place), "{line}");
         sim_assert_eq!(waited.runs(), 1);
-        sim_assert_eq!(in_a_work(reclaim, move || other.flush()), ["BH29"]);
+        sim_assert_eq!(in_a_work(reclaim, move || other.flush()), ["BH27"]);
         let line = last_line();
         sim_assert!(
-            line.contains("BH29 flush_workqueue(workqueue \"other\"): "),
+            line.contains("BH27 flush_workqueue(workqueue \"other\"): "),
             "{line}"
         );
         let drained = in_a_work(reclaim, move || drain(other));
-        sim_assert_eq!(drained, ["BH29"]);
+        sim_assert_eq!(drained, ["BH27"]);
         let line = last_line();
         sim_assert!(
-            line.contains("BH29 drain_workqueue(workqueue \"other\"): "),
+            line.contains("BH27 drain_workqueue(workqueue \"other\"): "),
             "{line}"
         );
         for wq in [reclaim, other] {
@@ -106,12 +106,12 @@ fn flushes_that_memory_may_depend_on() {
     });
 }
 
-/// BH27, W-16: a work that returns with the IRQL raised: NT would stop the machine when the thread goes back to
+/// BH28, W-16: a work that returns with the IRQL raised: NT would stop the machine when the thread goes back to
 /// its pool. It is put back and said, with the function; the worker runs the next work at PASSIVE_LEVEL.
 #[test]
-fn bh27_a_work_leaves_the_irql_raised() {
+fn bh28_a_work_leaves_the_irql_raised() {
     rows(|rig| {
-        rig.expect(&["BH27", "BH17"]);
+        rig.expect(&["BH28", "BH17"]);
         let wq = Wq::ordered();
         let raised = |irql| {
             Work::new(move |_, _| {
@@ -124,9 +124,9 @@ fn bh27_a_work_leaves_the_irql_raised() {
             let before = reports().len();
             sim_assert!(leaky.queue(wq) && next.queue(wq));
             next.flush();
-            sim_assert_eq!(reports().split_off(before), ["BH27"]);
+            sim_assert_eq!(reports().split_off(before), ["BH28"]);
             let line = last_line();
-            let place = format!("BH27 the function(item {:#x}, ", leaky.work().addr());
+            let place = format!("BH28 the function(item {:#x}, ", leaky.work().addr());
             sim_assert!(line.contains(&place), "{line}");
             sim_assert_eq!(next.seen().irql(0), 0);
             for cpu in 0..4 {

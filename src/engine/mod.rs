@@ -26,7 +26,6 @@
 //! | [`devm`] | V1 V2 | what a device takes back |
 //! | [`runtime`] | G1-G4 | what an attached image has, grace periods, the end |
 
-mod advice;
 pub(crate) mod backend;
 pub(crate) mod claim;
 pub(crate) mod delayed;

@@ -197,8 +197,10 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// What `cpu` has of its own.
+    #[inline]
     pub(crate) fn per_cpu(&self, cpu: u32) -> &PerCpu<B> {
-        &self.all_cpus()[self.slot_of(cpu) as usize]
+        // SAFETY: `slot_of` answers less than `cpu_count`, and `new` has written that many.
+        unsafe { self.cpus.add(self.slot_of(cpu) as usize).as_ref() }
     }
 
     /// The sub-queue at an address that a word names.
@@ -210,6 +212,13 @@ impl<B: Backend> Runtime<B> {
         let sub = core::ptr::with_exposed_provenance::<SubQueue<B>>(address);
         // SAFETY: Q4, by the caller's word.
         unsafe { &*sub }
+    }
+
+    /// As [`Self::count_accepted`], in the slot of this CPU.
+    #[inline]
+    pub(crate) fn count_accepted_in(&self, slot: u32, _raised: &Raised<B>) {
+        // ORDERING: as in `count_accepted`.
+        self.per_cpu(slot).accepted.fetch_add(1, Relaxed);
     }
 
     /// An item becomes pending. Counted before others can find it, so that no run or cancel of it is

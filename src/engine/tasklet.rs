@@ -70,6 +70,7 @@ fn set_destination(tasklet: &tasklet_struct, cpu: u32, hi: bool, parked: u32) {
 
 impl<B: Backend> Runtime<B> {
     /// Schedules `tasklet` on this CPU; `false` if it is scheduled already. IRQL: any.
+    #[inline(always)]
     pub(crate) fn tasklet_schedule(
         &self,
         tasklet: &tasklet_struct,
@@ -84,7 +85,7 @@ impl<B: Backend> Runtime<B> {
         // T2: SCHED is ours from here to the link, and this CPU is at HIGH_LEVEL meanwhile.
         let cpu = self.slot_of(B::cpu());
         set_destination(tasklet, cpu, hi, 0);
-        self.count_accepted(&raised);
+        self.count_accepted_in(cpu, &raised);
         self.link_tasklet(tasklet, cpu, hi, &raised);
         true
     }
@@ -258,6 +259,7 @@ pub(crate) fn report(
 }
 
 /// The refusal of a schedule that needs no raise: SCHED is set, and stays. `true` if it applied.
+#[inline]
 pub(crate) fn refuse(tasklet: &tasklet_struct) -> bool {
     let state = tasklet.state.load(Acquire);
     // ORDERING: a refused schedule still writes: SeqCst, as in `Runtime::tasklet_schedule`.

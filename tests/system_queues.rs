@@ -3,9 +3,12 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 use bottomhalf::linux::*;
 use bottomhalf::{Attachment, Config, Host, attach};
+use kmdf_mock::ntddk::{KeGetCurrentThread, KeSetPriorityThread};
 use kmdf_mock::world::{self, Driver, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 use support::{NonReentrant, Work, Wq, machine, reports, rows, still_waits};
@@ -41,6 +44,17 @@ fn attached(driver: &Driver) -> Attachment {
     let host = Host::Driver(driver.handle().cast());
     // SAFETY: every scenario keeps its driver loaded until it has detached.
     unsafe { attach(host, &Config::new(NonReentrant)) }.expect("a fresh machine has the resources")
+}
+
+/// The priority of the caller's thread.
+fn priority() -> i32 {
+    // SAFETY: the caller's own thread, at PASSIVE_LEVEL; it is set back at once.
+    unsafe {
+        let thread = KeGetCurrentThread();
+        let now = KeSetPriorityThread(thread, 15);
+        KeSetPriorityThread(thread, now.max(1));
+        now
+    }
 }
 
 /// Runs `scenario` on a few machines; nothing is attached.
@@ -179,6 +193,54 @@ fn max_active_is_linux_s_default() {
             gate.open();
             Wq(queue()).flush();
             works.into_iter().for_each(Work::free);
+        }
+    });
+}
+
+/// QUEUE-9: `system_freezable_wq` and `system_freezable_power_efficient_wq` stand still while the driver is
+/// frozen, and run what they have taken when it is thawed; the others go on.
+#[test]
+fn the_freezable_ones_stand_still() {
+    rows(|rig| {
+        let freezable =
+            [system_freezable_wq, system_freezable_power_efficient_wq].map(|queue| queue());
+        rig.attachment().freeze();
+        let works = QUEUES.map(|(queue, _)| {
+            let work = Work::counting();
+            sim_assert!(work.queue(Wq(queue())));
+            work
+        });
+        world::settle();
+        for (work, (queue, name)) in works.iter().zip(QUEUES) {
+            let frozen = freezable.contains(&queue());
+            sim_assert_eq!(
+                (work.runs(), work.pending()),
+                (u32::from(!frozen), frozen),
+                "{name}"
+            );
+        }
+        rig.attachment().thaw();
+        for work in works {
+            work.flush();
+            sim_assert_eq!(work.runs(), 1);
+            work.free();
+        }
+    });
+}
+
+/// QUEUE-9, Q16: works of `system_highpri_wq` run at priority 15, those of the others at the pool's.
+#[test]
+fn the_highpri_one_has_priority() {
+    rows(|_| {
+        for (queue, name) in QUEUES {
+            let found = Arc::new(AtomicI32::new(0));
+            let told = Arc::clone(&found);
+            let work = Work::new(move |_, _| told.store(priority(), SeqCst));
+            sim_assert!(work.queue(Wq(queue())));
+            work.flush();
+            let highest = found.load(SeqCst) == 15;
+            sim_assert_eq!(highest, queue() == system_highpri_wq(), "{name}");
+            work.free();
         }
     });
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ci/features.sh: compiles and lints the library with every combination of the features kmdf, mock,
-# alloc and sim, warnings as errors, and shows that a warning in a single combination is found.
+# alloc and sim, warnings as errors, and shows that a warning in a single combination is found. The
+# same for HZ, which the builder may choose: Linux's other values compile, what Linux refuses does not.
 # Needs rustup and a C linker. Exit: 0 good, 1 does not compile, 3 could not fetch.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
@@ -47,6 +48,12 @@ step "build: kmdf and mock, each alone, both, none"
 for combination in "" kmdf mock kmdf,mock; do
     in_tree build --package bottomhalf --lib --no-default-features --features "$combination"
 done
+
+step "HZ: 100, 300, 1000 and 1024 compile, 11 does not"
+for hz in 100 300 1000 1024; do
+    BOTTOMHALF_HZ=$hz lint mock
+done
+BOTTOMHALF_HZ=11 expect_failure 'BOTTOMHALF_HZ is not a whole number from 12 to 12287' lint mock
 
 step "negative control: a warning in one combination is found there and nowhere else"
 tree=$control/tree target=$control/target

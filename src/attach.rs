@@ -1,22 +1,26 @@
 //! Attaching to KMDF, and what can be asked of the runtime.
 
 use crate::engine::backend::Status;
+use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::runtime::Counters;
-use crate::kmdf::{Config, Host, visit};
+use crate::kmdf::{Config, Host, Kmdf, visit};
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::Relaxed;
 
 /// An attach. Dropping it, or [`Attachment::detach`], ends it.
 #[derive(Debug)]
 #[must_use = "dropping it detaches at once"]
 pub struct Attachment {
-    _private: (),
+    /// How often it has frozen the runtime.
+    freezes: AtomicU32,
 }
 
 /// Makes everything that deferred work needs, or counts one more user of what is there.
 ///
-/// The first attach of an image creates every WDF object: a WDFDPC per CPU, a WDFTIMER, and the
-/// WDFWORKITEM of `system_wq`. It is the only call that can fail for want of resources, besides
-/// [`alloc_workqueue`](crate::workqueue::alloc_workqueue). Before it queueing is refused and
-/// reported (BH03).
+/// The first attach of an image creates every WDF object: a WDFDPC per CPU, two WDFTIMERs, and a
+/// WDFWORKITEM for each of the [`system_queues`](crate::system_queues). It is the only call that can
+/// fail for want of resources, besides [`alloc_workqueue`](crate::workqueue::alloc_workqueue). Before
+/// it queueing is refused and reported (BH03).
 ///
 /// # Errors
 ///
@@ -33,10 +37,51 @@ pub struct Attachment {
 pub unsafe fn attach(host: Host, config: &Config) -> Result<Attachment, Status> {
     // SAFETY: by the caller's word.
     unsafe { crate::kmdf::attach(host, config)? };
-    Ok(Attachment { _private: () })
+    Ok(Attachment {
+        freezes: AtomicU32::new(0),
+    })
 }
 
 impl Attachment {
+    /// Freezes the workqueues that were made with [`WQ_FREEZABLE`](crate::workqueue::WQ_FREEZABLE): for
+    /// EvtDeviceSelfManagedIoSuspend. They take works, also those of timers, and start none. Returns when
+    /// the works of theirs that run have ended. Cancelling goes on; a flush waits for the thaw. A queue
+    /// that is destroyed, or detached, is thawed for it: what is pending runs.
+    ///
+    /// Counted, over all attaches of the image: queues belong to the driver, so they stand still as long
+    /// as one device is suspended.
+    ///
+    /// IRQL: = PASSIVE. Blocks. From a work of such a queue (BH07), or at DISPATCH_LEVEL (BH06), it
+    /// freezes, does not wait, and says so.
+    pub fn freeze(&self) {
+        if let Some(runtime) = visit() {
+            // ORDERING: a count; the runtime's own is under a lock.
+            self.freezes.fetch_add(1, Relaxed);
+            runtime.freeze();
+        }
+    }
+
+    /// Takes one [`Self::freeze`] of this attach back: for EvtDeviceSelfManagedIoRestart. With the last
+    /// one of the image the works that were held start. One too many is reported (BH30) and ignored. An
+    /// attach that ends thaws what it has frozen.
+    ///
+    /// IRQL: <= DISPATCH. Does not block. KMDF: one `WdfWorkItemEnqueue` per queue.
+    pub fn thaw(&self) {
+        if !self.thaw_once() {
+            report::<Kmdf>(Diagnostic::ThawUnderflow, "thaw", 0, 0);
+        }
+    }
+
+    fn thaw_once(&self) -> bool {
+        // ORDERING: as in `freeze`.
+        let take = |freezes: u32| freezes.checked_sub(1);
+        let frozen = self.freezes.fetch_update(Relaxed, Relaxed, take).is_ok();
+        if frozen && let Some(runtime) = visit() {
+            runtime.thaw();
+        }
+        frozen
+    }
+
     /// Ends this attach. The last one refuses all queueing, runs everything that is pending, and
     /// deletes the objects: nothing of ours runs after it returns, in particular not after
     /// EvtDriverUnload (O-17). What was still armed, disabled or not destroyed is reported (BH10,
@@ -51,6 +96,7 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
+        while self.thaw_once() {}
         crate::kmdf::detach();
     }
 }

@@ -7,12 +7,14 @@
 use crate::engine::delayed::Modified;
 pub use crate::engine::item::delayed_work;
 use crate::engine::work::refuse;
-use crate::kmdf::{Queue, Raised, Runtime, Target, enter_to_target, visit};
-use crate::work::{DECLARE_WORK, identity, work_func_t, work_pending, work_struct};
+use crate::kmdf::{Queue, Raised, Runtime, System, Target, enter_to_target, visit};
+use crate::work::{DECLARE_WORK, identity, wanted, work_func_t, work_pending, work_struct};
 use crate::workqueue::workqueue_struct;
 
 /// A delayed work that is ready to be queued, for statics and fields. Linux:
 /// `DECLARE_DELAYED_WORK`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_DELAYED_WORK(func: work_func_t) -> delayed_work {
     delayed_work {
@@ -34,6 +36,8 @@ pub unsafe fn INIT_DELAYED_WORK(dwork: *mut delayed_work, func: work_func_t) {
 }
 
 /// The delayed work that `work` is the member of. Linux: `to_delayed_work`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn to_delayed_work(work: *mut work_struct) -> *mut delayed_work {
     // `work` is the first member.
@@ -73,31 +77,108 @@ pub(crate) unsafe fn queue_delayed_to(
     dwork: *const delayed_work,
     delay: u64,
 ) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_delayed_at(target, None, dwork, delay) }
+}
+
+/// [`queue_delayed_to`] for a CPU, or none.
+///
+/// # Safety
+///
+/// As for [`queue_delayed_to`].
+unsafe fn queue_delayed_at(
+    target: Target,
+    cpu: Option<u32>,
+    dwork: *const delayed_work,
+    delay: u64,
+) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
-    if refuse(&dwork.work) {
-        return false;
-    }
+    // SAFETY: by the caller's word.
+    !refuse(&dwork.work) && unsafe { arm_idle(target, cpu, dwork, delay) }
+}
+
+/// Arms a work that was not found pending. A function of its own, so that a refusal needs no frame.
+///
+/// # Safety
+///
+/// As for [`queue_delayed_at`].
+#[inline(never)]
+unsafe fn arm_idle(target: Target, cpu: Option<u32>, dwork: &delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
     let queued = unsafe {
         with_queue(
             target,
             dwork,
             "queue_delayed_work",
-            |runtime, queue, raised| runtime.queue_delayed(queue, dwork, delay, raised),
+            |runtime, queue, raised| runtime.queue_delayed(queue, dwork, delay, cpu, raised),
         )
     };
     queued == Some(true)
 }
 
-/// [`queue_delayed_work`] on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_delayed_work`.
+/// [`queue_delayed_work`] on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_delayed_work`.
+///
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work`].
 ///
 /// # Safety
 ///
 /// As for [`queue_delayed_work`].
 pub unsafe fn schedule_delayed_work(dwork: *mut delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_delayed_to(Target::System, dwork, delay) }
+    unsafe { queue_delayed_to(Target::System(System::PerCpu), dwork, delay) }
+}
+
+/// [`queue_delayed_work`] for `cpu`: when the delay is over, it is queued as by
+/// [`queue_work_on`](crate::work::queue_work_on). Linux: `queue_delayed_work_on`.
+///
+/// [`WORK_CPU_UNBOUND`](crate::work::WORK_CPU_UNBOUND) asks for nothing; a CPU that is not active when
+/// it is armed is reported (BH18).
+///
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work`].
+///
+/// # Safety
+///
+/// As for [`queue_delayed_work`].
+pub unsafe fn queue_delayed_work_on(
+    cpu: i32,
+    wq: *mut workqueue_struct,
+    dwork: *mut delayed_work,
+    delay: u64,
+) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_delayed_at(Target::Kept(wq.cast()), wanted(cpu), dwork, delay) }
+}
+
+/// [`queue_delayed_work_on`] on [`system_wq`](crate::system_queues::system_wq). Linux:
+/// `schedule_delayed_work_on`.
+///
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_delayed_work_on`].
+///
+/// # Safety
+///
+/// As for [`queue_delayed_work`].
+pub unsafe fn schedule_delayed_work_on(cpu: i32, dwork: *mut delayed_work, delay: u64) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_delayed_at(Target::System(System::PerCpu), wanted(cpu), dwork, delay) }
+}
+
+/// [`mod_delayed_work`] for `cpu`, as [`queue_delayed_work_on`] takes it. Linux: `mod_delayed_work_on`.
+///
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`mod_delayed_work`].
+///
+/// # Safety
+///
+/// As for [`queue_delayed_work`].
+pub unsafe fn mod_delayed_work_on(
+    cpu: i32,
+    wq: *mut workqueue_struct,
+    dwork: *mut delayed_work,
+    delay: u64,
+) -> bool {
+    // SAFETY: by the caller's word.
+    let modified = unsafe { modify_at(Target::Kept(wq.cast()), wanted(cpu), dwork, delay) };
+    matches!(modified, Modified::Again | Modified::Dropped)
 }
 
 /// Makes `dwork` due on `wq` after `delay` jiffies from now, whatever it was doing: an armed timer
@@ -127,6 +208,21 @@ pub unsafe fn mod_delayed_work(
 ///
 /// As for [`mod_delayed_work`].
 pub(crate) unsafe fn modify(target: Target, dwork: *const delayed_work, delay: u64) -> Modified {
+    // SAFETY: by the caller's word.
+    unsafe { modify_at(target, None, dwork, delay) }
+}
+
+/// [`modify`] for a CPU, or none.
+///
+/// # Safety
+///
+/// As for [`modify`].
+unsafe fn modify_at(
+    target: Target,
+    cpu: Option<u32>,
+    dwork: *const delayed_work,
+    delay: u64,
+) -> Modified {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
     // SAFETY: by the caller's word.
@@ -135,7 +231,7 @@ pub(crate) unsafe fn modify(target: Target, dwork: *const delayed_work, delay: u
             target,
             dwork,
             "mod_delayed_work",
-            |runtime, queue, raised| runtime.modify_delayed(queue, dwork, delay, raised),
+            |runtime, queue, raised| runtime.modify_delayed(queue, dwork, delay, cpu, raised),
         )
     };
     modified.unwrap_or(Modified::Refused)
@@ -219,18 +315,10 @@ pub unsafe fn delayed_work_pending(dwork: *const delayed_work) -> bool {
     unsafe { work_pending(dwork.cast()) }
 }
 
-/// Jiffies now. Linux: `jiffies`.
-///
-/// IRQL: any. Stands still while the machine sleeps.
-#[must_use]
-pub fn jiffies() -> u64 {
-    use crate::engine::backend::Backend;
-    crate::engine::time::jiffies_at(crate::kmdf::Kmdf::now_100ns())
-}
-
 /// Disables `dwork` once more, and cancels it, armed or queued; does not wait.
-/// Linux: `disable_delayed_work`, since 6.10. Returns and IRQL as for
-/// [`disable_work`](crate::work::disable_work).
+/// Linux: `disable_delayed_work`, since 6.10. Returns as [`disable_work`](crate::work::disable_work) does.
+///
+/// IRQL: any. Does not block.
 ///
 /// # Safety
 ///
@@ -241,7 +329,10 @@ pub unsafe fn disable_delayed_work(dwork: *mut delayed_work) -> bool {
 }
 
 /// As [`disable_delayed_work`], and waits until it does not run. Linux: `disable_delayed_work_sync`,
-/// since 6.10. Returns and IRQL as for [`disable_work_sync`](crate::work::disable_work_sync).
+/// since 6.10. Returns as [`disable_work_sync`](crate::work::disable_work_sync) does.
+///
+/// IRQL: = PASSIVE. Blocks while an instance runs; otherwise as
+/// [`cancel_work_sync`](crate::work::cancel_work_sync).
 ///
 /// # Safety
 ///
@@ -251,8 +342,10 @@ pub unsafe fn disable_delayed_work_sync(dwork: *mut delayed_work) -> bool {
     unsafe { crate::work::disable_work_sync(dwork.cast()) }
 }
 
-/// Takes one disable back; does not arm. Linux: `enable_delayed_work`, since 6.10. Returns and IRQL as
-/// for [`enable_work`](crate::work::enable_work).
+/// Takes one disable back; does not arm. Linux: `enable_delayed_work`, since 6.10. Returns as
+/// [`enable_work`](crate::work::enable_work) does.
+///
+/// IRQL: any. Does not block.
 ///
 /// # Safety
 ///

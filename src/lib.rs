@@ -4,7 +4,7 @@
 //!
 //! | module | layer | what |
 //! |---|---|---|
-//! | [`tasklet`], [`work`], [`delayed_work`], [`workqueue`]; [`linux`] for all | API | Linux's names and returns |
+//! | [`tasklet`], [`interrupt`], [`work`], [`on_cpu`], [`delayed_work`], [`workqueue`], [`system_queues`], [`init`], [`execute`], [`devm`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
 //! | `typed`: `Tasklet`, `Work`, `DelayedWork`, `Workqueue` | API | the typed face, feature `alloc` |
 //! | `engine` | policy | state words, queues, flush, cancel, timers |
 //! | `kmdf` | backend | WDFDPC, WDFWORKITEM, WDFTIMER; the only place that names `wdk_sys` |
@@ -23,17 +23,24 @@ extern crate std;
 
 mod attach;
 pub mod delayed_work;
+pub mod devm;
 #[cfg_attr(
     not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))),
     allow(dead_code, reason = "nothing can be attached without a provider")
 )]
 mod engine;
+pub mod execute;
+pub mod init;
+pub mod interrupt;
+pub mod jiffies;
 mod kmdf;
 pub mod linux;
+pub mod on_cpu;
 mod sync;
+pub mod system_queues;
 pub mod tasklet;
 #[cfg(feature = "alloc")]
-mod typed;
+pub mod typed;
 pub mod work;
 pub mod workqueue;
 
@@ -43,6 +50,7 @@ pub use crate::engine::runtime::Counters;
 pub use crate::kmdf::{Config, Host, WorkReentrance};
 #[cfg(feature = "alloc")]
 pub use crate::typed::{
-    Bound, Builder, DelayedWork, HasDelayedWork, HasTasklet, HasWork, Ordered, Owner, Tasklet,
-    TaskletItem, Unbound, Work, WorkItem, Workqueue, WorkqueueRef,
+    Bound, Builder, DelayedWork, HasDelayedWork, HasMaxActive, HasTasklet, HasWork, InThreads,
+    Ordered, Owner, QueueKind, Tasklet, TaskletItem, Unbound, Work, WorkItem, Workqueue,
+    WorkqueueRef,
 };

@@ -8,15 +8,19 @@
 //! Whether a work that is queued while it runs may run in parallel with itself is the driver's
 //! choice: [`WorkReentrance`](crate::WorkReentrance).
 
+use crate::engine::diagnostic::{Diagnostic, Report};
+use crate::engine::item::ANY_CPU;
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
-use crate::engine::work::refuse;
-use crate::kmdf::{Target, enter, enter_to_target, visit};
+use crate::engine::work::{disable_unattached, refuse};
+use crate::kmdf::{Kmdf, System, Target, enter, enter_to_target, visit};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicPtr, AtomicU64};
 use crate::workqueue::workqueue_struct;
 
 /// A work that is ready to be queued, for statics and fields. Linux: `DECLARE_WORK`.
+///
+/// IRQL: any. Does not block.
 #[must_use]
 pub const fn DECLARE_WORK(func: work_func_t) -> work_struct {
     work_struct {
@@ -62,27 +66,84 @@ pub unsafe fn queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> b
 ///
 /// As for [`queue_work`], for a queue that the caller keeps.
 pub(crate) unsafe fn queue_to(target: Target, work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_on(target, None, work) }
+}
+
+/// [`queue_to`] for a CPU, or none.
+///
+/// # Safety
+///
+/// As for [`queue_to`].
+unsafe fn queue_on(target: Target, cpu: Option<u32>, work: *mut work_struct) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let work = unsafe { &*work };
-    if refuse(work) {
-        return false;
-    }
+    // SAFETY: by the caller's word.
+    !refuse(work) && unsafe { queue_idle(target, cpu, work) }
+}
+
+/// Queues a work that was not found pending. A function of its own, so that a refusal needs no frame.
+///
+/// # Safety
+///
+/// As for [`queue_on`].
+#[inline(never)]
+unsafe fn queue_idle(target: Target, cpu: Option<u32>, work: &work_struct) -> bool {
     let (item, func) = identity(work);
     // SAFETY: by the caller's word.
     let entered = unsafe { enter_to_target(target, "queue_work", item, func) };
-    entered.is_some_and(|(runtime, queue, raised)| runtime.queue_work(queue, work, raised))
+    entered.is_some_and(|(runtime, queue, raised)| runtime.queue_work(queue, work, cpu, raised))
 }
 
-/// Queues `work` on [`system_wq`](crate::workqueue::system_wq). Linux: `schedule_work`.
+/// Queues `work` on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work`.
 ///
-/// Returns, IRQL and KMDF calls as for [`queue_work`].
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work`].
 ///
 /// # Safety
 ///
 /// `work` is initialised and stays in place while it is pending.
 pub unsafe fn schedule_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { queue_to(Target::System, work) }
+    unsafe { queue_to(Target::System(System::PerCpu), work) }
+}
+
+/// The CPU of the calls named `_on`: none, wherever the caller is. Linux: `WORK_CPU_UNBOUND`, which is
+/// `NR_CPUS`; this is its greatest value.
+pub const WORK_CPU_UNBOUND: i32 = ANY_CPU;
+
+/// The CPU that a call named `_on` asks for.
+pub(crate) fn wanted(cpu: i32) -> Option<u32> {
+    (cpu != WORK_CPU_UNBOUND).then_some(cpu.cast_unsigned())
+}
+
+/// [`queue_work`] for `cpu`: on a bound queue the function runs there. Linux: `queue_work_on`.
+///
+/// [`WORK_CPU_UNBOUND`] asks for nothing: that is `queue_work`. A CPU that is not active is reported
+/// (BH18), and the work runs elsewhere. A work that is queued while it runs, and may not overlap
+/// itself, runs where it runs now (row W03). A queue with [`WQ_UNBOUND`](crate::workqueue::WQ_UNBOUND),
+/// or an ordered one, takes the CPU for a hint and runs the work anywhere.
+///
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work`]; the worker moves its thread
+/// (`KeSetSystemGroupAffinityThread`).
+///
+/// # Safety
+///
+/// As for [`queue_work`].
+pub unsafe fn queue_work_on(cpu: i32, wq: *mut workqueue_struct, work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_on(Target::Kept(wq.cast()), wanted(cpu), work) }
+}
+
+/// [`queue_work_on`] on [`system_wq`](crate::system_queues::system_wq). Linux: `schedule_work_on`.
+///
+/// IRQL: any. Does not block. Returns and KMDF calls as for [`queue_work_on`].
+///
+/// # Safety
+///
+/// As for [`schedule_work`].
+pub unsafe fn schedule_work_on(cpu: i32, work: *mut work_struct) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { queue_on(Target::System(System::PerCpu), wanted(cpu), work) }
 }
 
 /// Cancels `work`, keeps it from being queued meanwhile, and waits until it does not run.
@@ -224,7 +285,27 @@ pub fn current_work() -> *mut work_struct {
 pub unsafe fn disable_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    enter().is_some_and(|(runtime, raised)| runtime.disable(work, raised).pending)
+    disable(work, || {
+        enter().map(|(runtime, raised)| runtime.disable(work, raised).pending)
+    })
+}
+
+/// Disables with `attached`, or, if that finds nothing attached, by the work alone: nothing is pending then.
+fn disable(work: &work_struct, attached: impl Fn() -> Option<bool>) -> bool {
+    loop {
+        if let Some(pending) = attached() {
+            return pending;
+        }
+        match disable_unattached(work) {
+            Some(true) => return false,
+            Some(false) => {
+                Report::of(Diagnostic::DisableOverflow, work, "disable_work").print::<Kmdf>();
+                return false;
+            }
+            // An attach has come between.
+            None => {}
+        }
+    }
 }
 
 /// As [`disable_work`], and waits until it does not run. Linux: `disable_work_sync`, since 6.10.
@@ -239,7 +320,9 @@ pub unsafe fn disable_work(work: *mut work_struct) -> bool {
 pub unsafe fn disable_work_sync(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    visit().is_some_and(|runtime| runtime.disable_sync(work, "disable_work_sync"))
+    disable(work, || {
+        visit().map(|runtime| runtime.disable_sync(work, "disable_work_sync"))
+    })
 }
 
 /// Takes one [`disable_work`] back; does not queue. Linux: `enable_work`, since 6.10.
@@ -255,7 +338,7 @@ pub unsafe fn disable_work_sync(work: *mut work_struct) -> bool {
 pub unsafe fn enable_work(work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
     let work = unsafe { &*work };
-    enter().is_none_or(|(runtime, raised)| runtime.enable_reporting(work, &raised))
+    crate::engine::work::enable_work::<Kmdf>(work)
 }
 
 /// [`enable_work`], and [`queue_work`] if it can be queued again. Linux: `enable_and_queue_work`, since

@@ -369,7 +369,7 @@ fn d11_cancel_by_state() {
 }
 
 /// D12: `cancel_delayed_work_sync` by state: it says whether the work was pending, and returns only when
-/// no instance runs.
+/// no instance runs (B-26).
 #[test]
 fn d12_cancel_sync_by_state() {
     rows(|_| {

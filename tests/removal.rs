@@ -245,10 +245,10 @@ fn only(codes: &[&str]) {
     }
 }
 
-/// H-34, O-17: the storm. One to three adapters are at work when all attaches are taken back, each by a
+/// ATTACH-4, H-34, O-17: the storm. One to three adapters are at work when all attaches are taken back, each by a
 /// thread of its own, at a moment that the seed picks, with nothing stopped before. When the last detach
 /// has returned nothing runs any more, everything that was accepted has run or was cancelled, what comes
-/// later is refused, and memory, devices and driver can go.
+/// later is refused, and memory, devices and driver can go (B-17, B-18).
 #[test]
 fn a_storm_ends_when_the_last_detach_returns() {
     storms(STORMS, |rule| {
@@ -278,7 +278,7 @@ fn a_storm_ends_when_the_last_detach_returns() {
     });
 }
 
-/// The orderly removal of design §10 F: two adapters of one driver go in either order, each with the calls
+/// ATTACH-3: the orderly removal of design §10 F: two adapters of one driver go in either order, each with the calls
 /// that Linux drivers make; the other one's work goes on meanwhile and after.
 #[test]
 fn two_adapters_are_removed_in_either_order() {
@@ -531,7 +531,7 @@ fn detach_lets_waiters_go() {
     });
 }
 
-/// Conservation while everything goes on, seen by the runtime's own counters: at rest,
+/// ATTACH-6: conservation while everything goes on, seen by the runtime's own counters: at rest,
 /// `accepted = run + cancelled + pending`, and nothing is pending (the rig checks it at its end).
 #[test]
 fn counters_conserve_through_a_storm() {

@@ -1,13 +1,23 @@
 //! The typed face: ownership goes with the queueing, and comes back.
 
+#[path = "typed_face/closures.rs"]
+mod closures;
+#[path = "typed_face/disable.rs"]
+mod disable;
+#[path = "typed_face/queues.rs"]
+mod queues;
 mod support;
+#[path = "typed_face/tasklets.rs"]
+mod tasklets;
+#[path = "typed_face/traffic.rs"]
+mod traffic;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bottomhalf::{
-    DelayedWork, Tasklet, TaskletItem, Work, WorkItem, Workqueue, impl_has_delayed_work,
+    DelayedWork, HasWork, Tasklet, TaskletItem, Work, WorkItem, Workqueue, impl_has_delayed_work,
     impl_has_tasklet, impl_has_work,
 };
 use kmdf_mock::world::{self, Gate};
@@ -74,8 +84,8 @@ fn device() -> (Arc<Device>, Arc<AtomicU32>) {
     (device, freed)
 }
 
-/// The queue holds the reference while the work is pending and gives it to the run: the last one
-/// frees the device, inside the function.
+/// TYPED-1: the queue holds the reference while the work is pending and gives it to the run: the last one
+/// frees the device, inside the function. Dropping the queue runs what is pending (B-49).
 #[test]
 fn the_run_may_drop_the_last_reference() {
     rows(|_| {
@@ -88,7 +98,7 @@ fn the_run_may_drop_the_last_reference() {
     });
 }
 
-/// A refused queueing hands the reference back, and a cancel returns the one that the queue held.
+/// TYPED-1, TYPED-3: a refused queueing hands the reference back, and a cancel returns the one that the queue held.
 #[test]
 fn refused_and_cancelled_references_come_back() {
     rows(|_| {
@@ -114,7 +124,8 @@ fn refused_and_cancelled_references_come_back() {
     });
 }
 
-/// A delayed work keeps its device; modifying a pending one hands the spare reference back.
+/// TYPED-1, TYPED-2, TYPED-3: a delayed work keeps its device; modifying a pending one hands the spare reference
+/// back.
 #[test]
 fn a_delayed_work_keeps_its_device() {
     rows(|_| {
@@ -154,8 +165,8 @@ fn a_delayed_work_keeps_its_device() {
     });
 }
 
-/// A tasklet's reference is dropped only when the engine is done with the tasklet: here it is the
-/// last one, and the memory goes with it.
+/// TYPED-4: a tasklet's reference is dropped only when the engine is done with the tasklet: here it is the
+/// last one, and the memory goes with it (B-64).
 #[test]
 fn a_tasklet_may_hold_the_last_reference() {
     rows(|_| {
@@ -182,10 +193,19 @@ fn a_tasklet_may_hold_the_last_reference() {
     });
 }
 
+/// A work in a box, with a counter that says whether it has run.
 struct Request {
     work: Work<Request>,
     done: Arc<AtomicU32>,
 }
+
+fn request(done: &Arc<AtomicU32>) -> Pin<Box<Request>> {
+    Box::pin(Request {
+        work: Work::new(),
+        done: Arc::clone(done),
+    })
+}
+
 impl_has_work! { impl HasWork<Request> for Request { self.work } }
 impl WorkItem for Request {
     type Pointer = Pin<Box<Request>>;
@@ -194,20 +214,101 @@ impl WorkItem for Request {
     }
 }
 
-/// A boxed request is a fire-and-forget work: made, queued, run, freed.
+/// TYPED-1: a boxed request is a fire-and-forget work: made, queued, run, freed.
 #[test]
 fn a_boxed_request_frees_itself() {
     rows(|_| {
         let done = Arc::new(AtomicU32::new(0));
         for _ in 0..20 {
-            let request = Box::pin(Request {
-                work: Work::new(),
-                done: Arc::clone(&done),
-            });
-            sim_assert!(Workqueue::system().enqueue::<_, 0>(request).is_ok());
+            sim_assert!(Workqueue::system().enqueue(request(&done)).is_ok());
         }
         world::settle();
         sim_assert_eq!(done.load(Ordering::SeqCst), 20);
         sim_assert_eq!(Arc::strong_count(&done), 1);
+    });
+}
+
+/// A container with parameters of its own: the macro takes them, and the work finds the right function and
+/// the right field for each instance of the type.
+struct Holder<T, const N: usize> {
+    items: [T; N],
+    work: Work<Holder<T, N>>,
+    sum: Arc<AtomicU32>,
+}
+impl_has_work! {
+    impl{T: Into<u32> + Copy + Send + 'static, const N: usize} HasWork<Self> for Holder<T, N> { self.work }
+}
+impl<T: Into<u32> + Copy + Send + 'static, const N: usize> WorkItem for Holder<T, N> {
+    type Pointer = Pin<Box<Self>>;
+    fn run(this: Self::Pointer) {
+        let sum = this.items.iter().map(|&item| item.into()).sum::<u32>();
+        this.sum.fetch_add(sum, Ordering::SeqCst);
+    }
+}
+
+fn holder<T: Copy, const N: usize>(items: [T; N], sum: &Arc<AtomicU32>) -> Pin<Box<Holder<T, N>>>
+where
+    Holder<T, N>: WorkItem + HasWork<Holder<T, N>>,
+{
+    Box::pin(Holder {
+        items,
+        work: Work::new(),
+        sum: Arc::clone(sum),
+    })
+}
+
+#[test]
+fn a_generic_container_runs_its_own_function() {
+    rows(|_| {
+        let sum = Arc::new(AtomicU32::new(0));
+        let system = Workqueue::system();
+        sim_assert!(system.enqueue(holder([1_u8; 3], &sum)).is_ok());
+        sim_assert!(system.enqueue(holder([100_u32, 200], &sum)).is_ok());
+        sim_assert!(system.enqueue(holder([0_u16; 0], &sum)).is_ok());
+        system.flush();
+        sim_assert_eq!(sum.load(Ordering::SeqCst), 303);
+        sim_assert_eq!(Arc::strong_count(&sum), 1);
+    });
+}
+
+/// Two works of one type are told apart by their number, and a nested field may be one.
+struct Port {
+    inner: Inner,
+    down: Work<Port, 1>,
+    trace: support::Trace,
+}
+struct Inner {
+    up: Work<Port>,
+}
+impl_has_work! { impl HasWork<Self> for Port { self.inner.up } }
+impl_has_work! { impl HasWork<Port, 1> for Port { self.down } }
+impl WorkItem for Port {
+    type Pointer = Arc<Self>;
+    fn run(this: Arc<Self>) {
+        this.trace.add('u');
+    }
+}
+impl WorkItem<1> for Port {
+    type Pointer = Arc<Self>;
+    fn run(this: Arc<Self>) {
+        this.trace.add('d');
+    }
+}
+
+#[test]
+fn the_number_of_a_work_chooses_its_function() {
+    rows(|_| {
+        let port = Arc::new(Port {
+            inner: Inner { up: Work::new() },
+            down: Work::new(),
+            trace: support::Trace::default(),
+        });
+        let queue = Workqueue::ordered(c"port").build().unwrap();
+        sim_assert!(queue.enqueue::<_, 1>(Arc::clone(&port)).is_ok());
+        sim_assert!(queue.enqueue::<_, 0>(Arc::clone(&port)).is_ok());
+        drop(queue);
+        sim_assert_eq!(port.trace.get(), "du");
+        sim_assert!(!port.down.is_pending() && !port.inner.up.is_pending());
+        sim_assert_eq!(Arc::strong_count(&port), 1);
     });
 }

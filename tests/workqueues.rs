@@ -492,6 +492,8 @@ fn q24_flushing_an_idle_queue_returns() {
         let work = Work::counting();
         work.queue(wq);
         wq.flush();
+        // The threads that attach has made have gone to sleep.
+        world::settle();
         let waits = world::counters().waits;
         wq.flush();
         sim_assert_eq!(
@@ -690,7 +692,8 @@ fn running_a_thousand_works_costs_an_enqueue_per_batch() {
     });
 }
 
-/// A flush returns although works queue themselves for ever, since it waits for no later queueing.
+/// A flush returns although works queue themselves for ever, since it waits for no later queueing; and so
+/// does the next one (B-51).
 #[test]
 fn flush_returns_under_a_requeueing_load() {
     rows(|_| {

@@ -30,7 +30,7 @@ fn a_queued_dpc_is_not_queued_again() {
 }
 
 /// D-11, D-20: the queued mark is gone before the routine begins, so a second CPU can queue and run the same
-/// DPC at the same time.
+/// DPC at the same time (B-23).
 #[test]
 fn a_dpc_runs_on_two_cpus_at_once() {
     let overlaps = Arc::new(AtomicU32::new(0));

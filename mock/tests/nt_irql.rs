@@ -45,7 +45,7 @@ fn raise_and_lower_are_not_mixed_up() {
     assert_eq!(lower, "DV(0xC4,0x31)");
 }
 
-/// N-41: at DISPATCH_LEVEL a thread keeps its CPU; below it may move.
+/// N-41: at DISPATCH_LEVEL a thread keeps its CPU; below it may move (B-23).
 #[test]
 fn a_thread_at_dispatch_keeps_its_cpu() {
     let moved = Arc::new(AtomicU32::new(0));

@@ -147,7 +147,8 @@ fn two_clocks() {
     });
 }
 
-/// An expiry that has left the queue cannot be cancelled: it runs, and the timer can be set anew meanwhile.
+/// An expiry that has left the queue cannot be cancelled: it runs, and the timer can be set anew meanwhile
+/// (B-23).
 #[test]
 fn an_expiry_on_its_way_runs() {
     run(0..50, |_| {

@@ -56,7 +56,7 @@ fn nothing_is_found_without_preemption() {
 }
 
 /// A classic lost wakeup: the waiter checks, then waits for an edge; the waker sets and clears in between. It is
-/// found, and reported as a deadlock.
+/// found, and reported as a deadlock (B-23).
 #[test]
 fn a_lost_wakeup_is_found() {
     let lost = |seed| {

@@ -171,3 +171,65 @@ fn a_world_has_its_own_statics() {
     COUNT.get().fetch_add(5, Ordering::SeqCst);
     assert_eq!(COUNT.get().load(Ordering::SeqCst), 15);
 }
+
+/// A watch sees every write, refused ones not, with values and place; and nothing after its end.
+#[test]
+fn a_watch_sees_every_write() {
+    run(0..4, |_| {
+        let word = Arc::new(AtomicU32::new(1));
+        let other = AtomicU32::new(0);
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        world::watch(Arc::as_ptr(&word), move |write| {
+            log.lock().unwrap().push((write.before, write.after));
+            sim_assert_eq!(write.place, world::place());
+        });
+        word.store(2, Ordering::SeqCst);
+        other.store(9, Ordering::SeqCst);
+        word.load(Ordering::SeqCst);
+        word.swap(3, Ordering::SeqCst);
+        word.fetch_or(4, Ordering::SeqCst);
+        word.fetch_add(1, Ordering::SeqCst);
+        let exchange =
+            |from, to| word.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+        assert_eq!((exchange(5, 6), exchange(8, 8)), (Err(8), Ok(8)));
+        word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |value| Some(value - 1))
+            .unwrap();
+        world::unwatch(Arc::as_ptr(&word));
+        word.store(0, Ordering::SeqCst);
+        let writes = [(1, 2), (2, 3), (3, 7), (7, 8), (8, 8), (8, 7)];
+        sim_assert_eq!(*seen.lock().unwrap(), writes);
+    });
+}
+
+/// The place tells a DPC from the thread that it interrupts.
+#[test]
+fn a_place_tells_a_dpc_from_its_thread() {
+    run(0..4, |_| {
+        let outside = world::place();
+        sim_assert_eq!((outside.irql, outside.in_dpc), (0, false));
+        world::at_dispatch(|| sim_assert_eq!(world::place().in_dpc, false));
+        let inside = Arc::new(std::sync::Mutex::new(None));
+        let told = Arc::clone(&inside);
+        let dpc = common::Dpc::new(move || *told.lock().unwrap() = Some(world::place()));
+        dpc.insert();
+        world::settle();
+        let inside = inside.lock().unwrap().unwrap();
+        sim_assert_eq!((inside.irql, inside.in_dpc), (2, true));
+    });
+}
+
+/// Each access counts once, on whatever atomic.
+#[test]
+fn accesses_are_counted() {
+    run(0..4, |_| {
+        let word = AtomicU64::new(0);
+        let before = world::accesses();
+        word.load(Ordering::SeqCst);
+        word.store(1, Ordering::SeqCst);
+        let lock = SpinLock::new();
+        lock.lock();
+        lock.unlock();
+        sim_assert_eq!(world::accesses() - before, 4);
+    });
+}

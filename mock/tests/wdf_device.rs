@@ -50,7 +50,7 @@ fn driver_loads_adds_removes_unloads() {
     });
 }
 
-/// The globals name the driver and its service (B-11).
+/// The globals name the driver and its service (BIND-11).
 #[test]
 fn globals_name_the_driver() {
     strict(1)

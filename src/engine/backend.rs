@@ -1,5 +1,6 @@
 //! What the engine needs from a kernel.
 
+use core::ffi::c_void;
 use core::fmt;
 
 /// An IRQL, ordered. Only `PASSIVE`, `APC` and `DISPATCH` have names here; the levels above differ
@@ -8,6 +9,7 @@ use core::fmt;
 pub(crate) struct Irql(pub(crate) u8);
 
 impl Irql {
+    pub(crate) const PASSIVE: Self = Self(0);
     pub(crate) const APC: Self = Self(1);
     pub(crate) const DISPATCH: Self = Self(2);
 }
@@ -54,6 +56,19 @@ impl fmt::Debug for Status {
 
 impl core::error::Error for Status {}
 
+/// The level at which a timer calls back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimerLevel {
+    /// PASSIVE_LEVEL: from NT's worker pool (T-27).
+    Passive,
+    /// DISPATCH_LEVEL: from a DPC.
+    Dispatch,
+}
+
+impl TimerLevel {
+    pub(crate) const ALL: [Self; 2] = [Self::Passive, Self::Dispatch];
+}
+
 /// What the engine needs from a kernel. `kmdf::Kmdf` provides it over WDF objects; tests of the
 /// engine bring scripted ones.
 ///
@@ -66,14 +81,21 @@ impl core::error::Error for Status {}
 ///
 /// `raise` pins the caller to its CPU until the matching `lower`, events do what NT notification
 /// events do, and memory from `allocate` is zeroed, 16-byte aligned and stays until `free`.
+#[allow(dead_code, reason = "the priority is for the rescuers")]
 pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// A deferred callback at PASSIVE_LEVEL that may overlap itself. NT: `WDFWORKITEM`.
     type WorkItem: Copy;
     /// A notification event, at rest in its final place. NT: `KEVENT`.
     type Event: Default;
+    /// A thread of ours, referenced until it is joined. NT: a thread object.
+    type Thread: Copy;
+    /// Where a pinned thread may run again afterwards. NT: `GROUP_AFFINITY`.
+    type Affinity;
 
     /// Raises to HIGH_LEVEL and returns the level left. IRQL: any. NT: `KfRaiseIrql`.
     fn raise_to_high() -> Irql;
+    /// Raises to DISPATCH_LEVEL and returns the level left. IRQL: <= DISPATCH. NT: `KfRaiseIrql`.
+    fn raise_to_dispatch() -> Irql;
     /// Lowers to a level returned earlier, or to DISPATCH in between. IRQL: any. NT: `KeLowerIrql`.
     fn lower(to: Irql);
     /// The current level. IRQL: any. NT: `KeGetCurrentIrql`.
@@ -88,12 +110,47 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// Identity of the current thread. IRQL: <= APC to mean its caller (N-26). NT:
     /// `KeGetCurrentThread`.
     fn thread() -> usize;
-    /// 100 ns units that stop while the machine sleeps, as of the last tick. IRQL: any.
-    /// NT: `KeQueryUnbiasedInterruptTime`.
+    /// 100 ns units, as of the last tick; they stop while the machine sleeps. IRQL: any.
+    /// NT: `KeQueryUnbiasedInterruptTime`, or `KeQueryInterruptTimePrecise` if the driver wants it.
     fn now_100ns() -> u64;
     /// The longest that a tick takes, and so how far `now_100ns` may be behind. IRQL: any.
     /// NT: `KeQueryTimeIncrement`.
     fn tick_100ns() -> u64;
+
+    /// Whether this CPU has been at DISPATCH_LEVEL for so long that a DPC should end soon (D-25).
+    /// IRQL: = DISPATCH. NT: `KeShouldYieldProcessor`.
+    fn should_yield() -> bool;
+
+    /// Ends the current thread, which `thread_start` made. IRQL: = PASSIVE. NT:
+    /// `PsTerminateSystemThread`.
+    fn thread_exit();
+    /// Starts a thread that calls `entry` with `context` at PASSIVE_LEVEL. IRQL: = PASSIVE. NT:
+    /// `PsCreateSystemThread`.
+    ///
+    /// # Safety
+    ///
+    /// `entry` may be called with `context` on another thread, and the thread is joined before the
+    /// driver's image goes (N-32).
+    unsafe fn thread_start(
+        entry: unsafe extern "C" fn(*mut c_void),
+        context: *mut c_void,
+    ) -> Result<Self::Thread, Status>;
+    /// Waits until the thread has ended, and gives its reference back. Once for each thread.
+    /// IRQL: = PASSIVE. NT: `KeWaitForSingleObject` on the thread object, `ObDereferenceObject`.
+    ///
+    /// # Safety
+    ///
+    /// `thread` came from `thread_start`, was not joined, and is not the caller.
+    unsafe fn thread_join(thread: Self::Thread);
+    /// Moves the current thread to `cpu`, which is active, and keeps it there. IRQL: <= APC. NT:
+    /// `KeSetSystemGroupAffinityThread`.
+    fn pin(cpu: u32) -> Self::Affinity;
+    /// Lets the current thread run where it could before `pin`. IRQL: <= APC. NT:
+    /// `KeRevertToUserGroupAffinityThread`.
+    fn unpin(before: Self::Affinity);
+    /// Sets the priority of the current thread and returns the one before. IRQL: <= APC. NT:
+    /// `KeSetPriorityThread`.
+    fn set_priority(priority: i32) -> i32;
 
     /// Zeroed memory or null. IRQL: <= DISPATCH. NT: `ExAllocatePool2`.
     fn allocate(size: usize) -> *mut u8;
@@ -116,6 +173,12 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     ///
     /// `event` was initialised, and its waiter keeps it until the wait ended.
     unsafe fn event_set(event: *mut Self::Event);
+    /// Makes `event` not signalled. IRQL: <= DISPATCH. NT: `KeClearEvent`.
+    ///
+    /// # Safety
+    ///
+    /// `event` was initialised.
+    unsafe fn event_clear(event: *mut Self::Event);
     /// Blocks until signalled. IRQL: <= APC. NT: `KeWaitForSingleObject`.
     ///
     /// # Safety
@@ -125,8 +188,9 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
 
     /// Queues the DPC of `cpu`. IRQL: any. NT: `WdfDpcEnqueue`.
     fn dpc_enqueue(&self, cpu: u32);
-    /// Arms the timer for `due_100ns` from now, at least 1. IRQL: <= DISPATCH. NT: `WdfTimerStart`.
-    fn timer_start(&self, due_100ns: u64);
+    /// Arms the timer of `level` for `due_100ns` from now, at least 1. IRQL: <= DISPATCH. NT:
+    /// `WdfTimerStart`.
+    fn timer_start(&self, level: TimerLevel, due_100ns: u64);
 
     /// Makes a work item that calls `Runtime::work_item_callback` with `context`.
     /// IRQL: = PASSIVE. NT: `WdfWorkItemCreate`.

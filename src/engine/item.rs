@@ -56,7 +56,7 @@ pub struct tasklet_struct {
 pub struct work_struct {
     /// See [`super::word`]. `A`
     pub(crate) data: AtomicU64,
-    /// Link on a sub-queue. `Q`
+    /// Link on a sub-queue, `Q`; while armed, on its queue's list of armed works, `T`.
     pub(crate) entry: LinkedListLink,
     /// The function; null in zeroed memory. `I`
     pub(crate) func: AtomicPtr<()>,
@@ -71,9 +71,9 @@ pub struct delayed_work {
     pub(crate) timer: Timer,
     /// The queue that the work goes to when the delay is over. `O`
     pub(crate) wq: AtomicPtr<()>,
-    /// The CPU asked for. `O`
+    /// The CPU asked for, or [`ANY_CPU`]. `O`
     pub(crate) cpu: AtomicI32,
-    /// `LINKED` while the node is in the deadline tree. `T`
+    /// Which deadline tree the node is in, or zero. `T`
     pub(crate) flags: AtomicU32,
 }
 
@@ -88,8 +88,8 @@ pub(crate) struct Timer {
     pub(crate) deadline: AtomicU64,
 }
 
-/// [`delayed_work::flags`]: the node is in the tree.
-pub(crate) const LINKED: u32 = 1;
+/// [`delayed_work::cpu`]: none. More than any CPU's index, as Linux has it.
+pub(crate) const ANY_CPU: i32 = 8192;
 
 // SAFETY: I1: the links are touched only under the lock that guards them; all else is atomic.
 unsafe impl Sync for work_struct {}
@@ -143,6 +143,12 @@ impl work_struct {
         // from it is a place that has been made.
         let word = self.data.load(Ordering::Acquire);
         (word, State::of(word))
+    }
+
+    /// The function. With the address it says which work this is (R3).
+    pub(crate) fn function(&self) -> *mut () {
+        // ORDERING: written at init; the queueing that made an instance pending published it.
+        self.func.load(Ordering::Relaxed)
     }
 }
 

@@ -9,27 +9,29 @@
 //! # Invariants
 //!
 //! - **Q1** When the queue's lock is released and a sub-queue has a work that `max_active` allows
-//!   to start, then the queue is kicked, or a worker is *looking*: inside, between two works, and
-//!   about to claim. A claim that leaves a startable work behind kicks in turn. So each kick stands
+//!   to start, and the queue is not frozen, then the queue is kicked, or a worker is *looking*: inside, between two works, and
+//!   about to claim. (A kick that NT's pool does not answer is [`super::rescue`]'s.) A claim that leaves a startable work behind kicks in turn. So each kick stands
 //!   for one claim, and a burst of works costs at most `max_active` kicks as long as none of them
 //!   ends.
 //! - **Q2** `active` of a sub-queue counts the works that were claimed from it and are not
-//!   complete, held ones included; it never exceeds `max_active`.
+//!   complete, held ones included; it grows only while it is below `max_active`. `active` of the
+//!   queue is their sum; it does not grow while the queue is frozen.
 //! - **Q3** `total` and the colours count the works that are linked or active: `total == 0` means
 //!   that the queue is empty.
 //! - **Q4** A queue is freed only after it is empty, no worker is inside, and a grace period has
 //!   passed in which every kick was delivered and every raised section that may know its address
 //!   has ended.
 
-use core::cell::Cell;
-use core::pin::Pin;
-
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
-use super::backend::Backend;
+use super::backend::{Backend, TimerLevel};
+use super::claim::WorkerAdapter;
 use super::flush::Colours;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
+use super::rescue::{Rescue, Rescuer};
+use super::sub_queue::SubQueue;
+use super::timers::Timers;
 use super::wait::{Deferred, Waiters};
 use super::word::{SUB_QUEUE_ALIGN, State};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
@@ -49,10 +51,42 @@ intrusive_adapter!(
     /// Links a queue on the runtime's list.
     pub(crate) QueueAdapter<B> = UnsafeRef<Queue<B>>: Queue<B> { link => LinkedListLink } where B: Backend
 );
-intrusive_adapter!(
-    /// Links a worker on the list of the queue that it serves.
-    pub(crate) WorkerAdapter = UnsafeRef<Worker>: Worker { link => LinkedListLink }
-);
+/// What a queue is. The bits are those of Linux's `WQ_` flags.
+pub(crate) mod flag {
+    /// Works run as tasklets do.
+    pub(crate) const BH: u32 = 1 << 0;
+    /// One FIFO for all CPUs.
+    pub(crate) const UNBOUND: u32 = 1 << 1;
+    /// Stopped while the driver is frozen.
+    pub(crate) const FREEZABLE: u32 = 1 << 2;
+    /// Gets on when NT's pool brings no worker.
+    pub(crate) const MEM_RECLAIM: u32 = 1 << 3;
+    /// Works run before others.
+    pub(crate) const HIGHPRI: u32 = 1 << 4;
+    /// Works use the CPU for long.
+    pub(crate) const CPU_INTENSIVE: u32 = 1 << 5;
+    /// Visible in sysfs.
+    pub(crate) const SYSFS: u32 = 1 << 6;
+    /// Rather on a CPU that is awake than on the one that queues.
+    pub(crate) const POWER_EFFICIENT: u32 = 1 << 7;
+    /// Works run on the CPU that they are queued on, whatever [`Config`](crate::Config) says.
+    pub(crate) const PERCPU: u32 = 1 << 8;
+    /// One work at a time, in the order of queueing. Linux's `__WQ_ORDERED`.
+    pub(crate) const ORDERED: u32 = 1 << 17;
+    /// Made by one of the `create_` calls. Linux's `__WQ_LEGACY`.
+    pub(crate) const LEGACY: u32 = 1 << 18;
+    /// Never two instances of one work, whatever the image's rule. Not a bit of Linux's.
+    pub(crate) const NON_REENTRANT: u32 = 1 << 24;
+}
+
+/// Where a work is to be linked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// The CPU whose sub-queue takes it, if the queue has one for each.
+    pub(crate) cpu: u32,
+    /// Whether it is to be run there too.
+    pub(crate) pin: bool,
+}
 
 /// A workqueue. Allocated with its sub-queues behind it, see [`Queue::layout`].
 #[repr(C, align(256))]
@@ -61,8 +95,20 @@ pub(crate) struct Queue<B: Backend> {
     pub(crate) link: LinkedListLink,
     /// On a list of kicks; the `kicked` flag makes its setter the owner.
     kick: LinkedListLink,
+    /// On a rescuer's list (S2).
+    pub(super) rescue_link: LinkedListLink,
+    /// Its own, or the runtime's.
+    pub(super) rescuer: UnsafeCell<*const Rescuer<B>>,
+    /// Not started unless the queue is MEM_RECLAIM.
+    pub(super) own_rescuer: Rescuer<B>,
+    /// Delayed works that are in a deadline tree for this queue; guarded by that tree's lock (D1).
+    armed_works: UnsafeCell<LinkedList<WorkAdapter>>,
     /// Sub-queues: one, or one per CPU if bound.
-    subs: u32,
+    pub(super) subs: u32,
+    /// What was asked for, see [`flag`].
+    flags: u32,
+    /// Every work is pinned to its sub-queue's CPU.
+    pins: bool,
     /// Delayed works whose timer will bring a work here.
     pub(crate) armed: AtomicU32,
     /// The queue is being destroyed: nothing is armed for it any more.
@@ -79,101 +125,29 @@ unsafe impl<B: Backend> Sync for Queue<B> {}
 /// What the queue's lock guards.
 pub(crate) struct QueueState<B: Backend> {
     /// The work item is enqueued, or about to be, and its callback has not started (Q1).
-    kicked: bool,
+    pub(super) kicked: bool,
+    /// What has been done about a kick that brings no worker.
+    pub(super) rescue: Rescue,
     /// Works linked or active (Q3).
     pub(crate) total: u32,
+    /// Works that were claimed and are not complete (Q2).
+    pub(super) active: u32,
+    /// Nothing is claimed, see [`super::freeze`].
+    pub(super) frozen: bool,
+    /// Callers that wait until nothing is active any more.
+    pub(super) freezers: Waiters<B>,
     /// Above zero only works of this queue may queue to it.
     pub(crate) draining: u32,
     /// Where the next claim begins to look.
-    next_sub: usize,
+    pub(super) next_sub: usize,
     /// Sub-queues that have a work which `max_active` allows to start.
-    startable: u32,
+    pub(super) startable: u32,
     /// Workers that are looking (Q1).
-    looking: u32,
+    pub(super) looking: u32,
     pub(crate) colours: Colours<B>,
-    workers: LinkedList<WorkerAdapter>,
+    pub(super) workers: LinkedList<WorkerAdapter>,
     /// Callers that wait until the queue is empty and no worker is inside.
     pub(crate) idle_waiters: Waiters<B>,
-}
-
-/// One FIFO of a queue.
-#[repr(C, align(256))]
-pub(crate) struct SubQueue<B: Backend> {
-    queue: *const Queue<B>,
-    state: UnsafeCell<SubState>,
-}
-
-/// What the queue's lock guards of a sub-queue.
-pub(crate) struct SubState {
-    works: LinkedList<WorkAdapter>,
-    active: u32,
-    max_active: u32,
-}
-
-/// A thread that serves a queue, on that thread's stack.
-pub(crate) struct Worker {
-    link: LinkedListLink,
-    thread: usize,
-    /// Counted in its queue's `looking`.
-    looks: Cell<bool>,
-}
-
-// SAFETY: a worker's link and flag are touched only under its queue's lock.
-unsafe impl Sync for Worker {}
-
-/// A work that left its sub-queue to be run: the runner owes a [`Queue::complete`].
-pub(crate) struct Claim<B: Backend> {
-    pub(crate) work: *mut work_struct,
-    pub(crate) sub: *const SubQueue<B>,
-    pub(crate) colour: u8,
-}
-
-impl Worker {
-    /// The current thread, not yet inside a queue.
-    pub(crate) fn new(thread: usize) -> Self {
-        Self {
-            link: LinkedListLink::new(),
-            thread,
-            looks: Cell::new(false),
-        }
-    }
-}
-
-impl<B: Backend> SubQueue<B> {
-    /// The queue that this is a part of.
-    pub(crate) fn queue(&self) -> &Queue<B> {
-        // SAFETY: Q4: a sub-queue is part of its queue's allocation and as alive.
-        unsafe { &*self.queue }
-    }
-
-    /// Changes the state, for whoever holds the queue's lock, and keeps `startable` right.
-    fn update<R>(&self, lock: &mut QueueState<B>, f: impl FnOnce(&mut SubState) -> R) -> R {
-        self.state.with_mut(|state| {
-            // SAFETY: the unique borrow of the queue's state proves that the lock is held, and no
-            // other reference to the sub-queue's state outlives its own `update`.
-            let state = unsafe { &mut *state };
-            let before = state.startable();
-            let result = f(state);
-            match (before, state.startable()) {
-                (false, true) => lock.startable += 1,
-                (true, false) => lock.startable -= 1,
-                (false, false) | (true, true) => {}
-            }
-            result
-        })
-    }
-
-    /// Whether a work may start, for whoever holds the queue's lock.
-    fn startable(&self, _lock: &QueueState<B>) -> bool {
-        // SAFETY: as in `update`; this reference ends here.
-        self.state.with_mut(|state| unsafe { (*state).startable() })
-    }
-}
-
-impl SubState {
-    fn startable(&self) -> bool {
-        self.active < self.max_active && !self.works.is_empty()
-    }
 }
 
 impl<B: Backend> Queue<B> {
@@ -188,21 +162,38 @@ impl<B: Backend> Queue<B> {
     ///
     /// `memory` is `Self::size(subs)` writable bytes, aligned to [`SUB_QUEUE_ALIGN`], that stay in
     /// place until the queue is gone.
-    pub(crate) unsafe fn place(memory: *mut u8, name: &[u8], subs: u32, max_active: u32) {
+    pub(crate) unsafe fn place(
+        memory: *mut u8,
+        name: &[u8],
+        flags: u32,
+        pins: bool,
+        subs: u32,
+        max_active: u32,
+    ) {
         let mut kept = [0; NAME_MAX];
         let length = name.len().min(NAME_MAX);
         kept[..length].copy_from_slice(&name[..length]);
         let queue = Self {
             link: LinkedListLink::new(),
             kick: LinkedListLink::new(),
+            rescue_link: LinkedListLink::new(),
+            rescuer: UnsafeCell::new(core::ptr::null()),
+            own_rescuer: Rescuer::new(),
+            armed_works: UnsafeCell::new(LinkedList::new(WorkAdapter::NEW)),
             subs,
+            flags,
+            pins: pins && subs > 1,
             armed: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             name: kept,
             work_item: UnsafeCell::new(None),
             state: Locked::new(QueueState {
                 kicked: false,
+                rescue: Rescue::NotSeen,
                 total: 0,
+                active: 0,
+                frozen: false,
+                freezers: Waiters::default(),
                 draining: 0,
                 next_sub: 0,
                 startable: 0,
@@ -215,23 +206,20 @@ impl<B: Backend> Queue<B> {
         let this = memory.cast::<Self>();
         // SAFETY: the caller gives writable and aligned bytes for the queue.
         unsafe { this.write(queue) };
-        for index in 0..subs as usize {
-            let state = SubState {
-                works: LinkedList::new(WorkAdapter::NEW),
-                active: 0,
-                max_active,
-            };
-            let sub = SubQueue {
-                queue: this,
-                state: UnsafeCell::new(state),
-            };
+        for index in 0..subs {
+            let sub = SubQueue::new(this, index, max_active);
             // SAFETY: and for `subs` sub-queues behind it; 256 divides the queue's size.
-            unsafe { this.add(1).cast::<SubQueue<B>>().add(index).write(sub) };
+            unsafe {
+                this.add(1)
+                    .cast::<SubQueue<B>>()
+                    .add(index as usize)
+                    .write(sub)
+            };
         }
     }
 
     /// The sub-queues.
-    fn sub_queues(&self) -> &[SubQueue<B>] {
+    pub(super) fn sub_queues(&self) -> &[SubQueue<B>] {
         let first = core::ptr::from_ref(self)
             .wrapping_add(1)
             .cast::<SubQueue<B>>();
@@ -244,6 +232,31 @@ impl<B: Backend> Queue<B> {
         let subs = self.sub_queues();
         // A CPU beyond the table (H-36) shares the first sub-queue.
         subs.get(cpu as usize).unwrap_or(&subs[0])
+    }
+
+    /// The level of the timer that its delayed works are on.
+    pub(super) fn timer_level(&self) -> TimerLevel {
+        if self.is(flag::MEM_RECLAIM) {
+            TimerLevel::Dispatch
+        } else {
+            TimerLevel::Passive
+        }
+    }
+
+    /// The list of armed works, for whoever holds the lock of the tree that they are in.
+    pub(super) fn armed_list<R>(
+        &self,
+        _timers: &mut Timers,
+        f: impl FnOnce(&mut LinkedList<WorkAdapter>) -> R,
+    ) -> R {
+        // SAFETY: the unique borrow of the tree proves that its lock is held (D1), and the reference
+        // ends with this call.
+        self.armed_works.with_mut(|list| f(unsafe { &mut *list }))
+    }
+
+    /// Whether it was made with `flag`.
+    pub(crate) fn is(&self, flag: u32) -> bool {
+        self.flags & flag != 0
     }
 
     /// The name, as bytes.
@@ -270,28 +283,43 @@ impl<B: Backend> Queue<B> {
         item.expect("a queue is shared only once it has its work item")
     }
 
-    /// Kicks the queue if it has a startable work and nobody is on the way (Q1).
-    fn keep_kicked(&self, state: &mut QueueState<B>, deferred: &mut Deferred<B>) {
-        if !state.kicked && state.looking == 0 && state.startable > 0 {
+    /// Sees to it that a worker comes if there is a startable work and nobody is on the way (Q1).
+    pub(super) fn keep_kicked(
+        &self,
+        state: &mut QueueState<B>,
+        raised: &Raised<B>,
+        deferred: &mut Deferred<B>,
+    ) {
+        if state.looking > 0 || !state.may_start() {
+            return;
+        }
+        if !state.kicked {
             state.kicked = true;
+            // A rescuer that has been called comes all the same (S2).
+            if state.rescue != Rescue::Called {
+                state.rescue = Rescue::NotSeen;
+            }
             deferred.kick(self);
+        } else if state.rescue == Rescue::Starved {
+            state.rescue = Rescue::Called;
+            self.rescuer().call(self, raised, deferred);
         }
     }
 
-    /// Links `work`, which the caller owns, at the tail of the sub-queue for `cpu`. `calls_worker`
+    /// Links `work`, which the caller owns, at the tail of the sub-queue for `at`. `calls_worker`
     /// unless the caller is a worker of this queue that will look.
     pub(crate) fn link(
         &self,
         work: &work_struct,
-        cpu: u32,
+        at: At,
         calls_worker: bool,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
         let mut state = self.state.lock(raised);
-        self.link_locked(&mut state, work, cpu);
+        self.link_locked(&mut state, work, at);
         if calls_worker {
-            self.keep_kicked(&mut state, deferred);
+            self.keep_kicked(&mut state, raised, deferred);
         }
     }
 
@@ -299,7 +327,7 @@ impl<B: Backend> Queue<B> {
     pub(crate) fn try_link(
         &self,
         work: &work_struct,
-        cpu: u32,
+        at: At,
         thread: usize,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
@@ -308,13 +336,13 @@ impl<B: Backend> Queue<B> {
         if state.draining > 0 && !state.is_worker(thread) {
             return false;
         }
-        self.link_locked(&mut state, work, cpu);
-        self.keep_kicked(&mut state, deferred);
+        self.link_locked(&mut state, work, at);
+        self.keep_kicked(&mut state, raised, deferred);
         true
     }
 
-    fn link_locked(&self, state: &mut QueueState<B>, work: &work_struct, cpu: u32) {
-        let sub = self.sub_for(cpu);
+    fn link_locked(&self, state: &mut QueueState<B>, work: &work_struct, at: At) {
+        let sub = self.sub_for(at.cpu);
         let colour = state.colours.enter();
         state.total += 1;
         // SAFETY: W1: the caller owns the work, so its link is on no list whatever its bytes say.
@@ -325,6 +353,8 @@ impl<B: Backend> Queue<B> {
         let place = State::Queue {
             sub: core::ptr::from_ref(sub).addr(),
             colour,
+            // A queue without a sub-queue for each CPU takes the CPU for a hint, as Linux does.
+            pin: self.pins || (at.pin && self.subs > 1),
         };
         // ORDERING: Release publishes the link, and the caller's earlier stores, to whoever takes
         // the work; pairs with the Acquire of `work_struct::load` and the RMW of `claim`.
@@ -358,91 +388,19 @@ impl<B: Backend> Queue<B> {
         true
     }
 
-    /// Registers a worker. `kick_ends` if the queue's own work item brought it: from here on it is
-    /// looking, and the next kick is a new one.
-    pub(crate) fn enter(&self, worker: Pin<&Worker>, kick_ends: bool, raised: &Raised<B>) {
-        let mut state = self.state.lock(raised);
-        if kick_ends {
-            state.kicked = false;
-            state.looks(&worker, true);
-        }
-        // SAFETY: the worker is pinned on its thread's stack and leaves before that frame ends.
-        state
-            .workers
-            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(worker.get_ref())) });
-    }
-
-    /// Takes the next work that `max_active` allows, for `worker`. If more could start, another
-    /// worker is called.
-    pub(crate) fn claim(
+    /// Takes one work out of the counts, and wakes those who waited for it.
+    pub(super) fn leave_colour(
         &self,
-        worker: Pin<&Worker>,
-        cpu: u32,
-        raised: &Raised<B>,
-        deferred: &mut Deferred<B>,
-    ) -> Option<Claim<B>> {
-        let mut state = self.state.lock(raised);
-        if state.startable == 0 {
-            return None;
-        }
-        let subs = self.sub_queues();
-        // Begin with this CPU's own works, then in turn, so that no CPU's works starve.
-        let first = if self.subs > 1 && state.next_sub.is_multiple_of(2) {
-            cpu as usize
-        } else {
-            state.next_sub
-        };
-        let index = (0..subs.len())
-            .map(|step| (first + step) % subs.len())
-            .find(|index| subs[*index].startable(&state))?;
-        state.next_sub = state.next_sub.wrapping_add(1);
-        let sub = &subs[index];
-        let first = sub.update(&mut state, |inner| {
-            inner.active += 1;
-            inner.works.pop_front()
-        });
-        let work = UnsafeRef::into_raw(first?);
-        // SAFETY: W1: a linked work is kept in place by its driver, and we own it from here.
-        let word = unsafe { &(*work).data };
-        // ORDERING: AcqRel: as in `unlink`.
-        let State::Queue { colour, .. } =
-            State::of(word.swap(State::Transit { depth: 0 }.word(), Ordering::AcqRel))
-        else {
-            unreachable!("W1: a work on a sub-queue says so");
-        };
-        state.looks(&worker, false);
-        self.keep_kicked(&mut state, deferred);
-        Some(Claim { work, sub, colour })
-    }
-
-    /// Ends a claim: its place under `max_active` is free. `looks` is the caller if it is a worker
-    /// of this queue that will claim or leave next.
-    pub(crate) fn complete(
-        &self,
-        claim: &Claim<B>,
-        looks: Option<Pin<&Worker>>,
-        raised: &Raised<B>,
+        state: &mut QueueState<B>,
+        colour: u8,
         deferred: &mut Deferred<B>,
     ) {
-        let mut state = self.state.lock(raised);
-        // SAFETY: Q4: the claim counts in `total` until now, so the queue is alive.
-        let sub = unsafe { &*claim.sub };
-        sub.update(&mut state, |inner| inner.active -= 1);
-        self.leave_colour(&mut state, claim.colour, deferred);
-        if let Some(worker) = looks {
-            state.looks(&worker, true);
-        }
-        self.keep_kicked(&mut state, deferred);
-    }
-
-    /// Takes one work out of the counts, and wakes those who waited for it.
-    fn leave_colour(&self, state: &mut QueueState<B>, colour: u8, deferred: &mut Deferred<B>) {
         state.total -= 1;
         state.colours.leave(colour, &mut deferred.woken);
         self.wake_if_idle(state, deferred);
     }
 
-    fn wake_if_idle(&self, state: &mut QueueState<B>, deferred: &mut Deferred<B>) {
+    pub(super) fn wake_if_idle(&self, state: &mut QueueState<B>, deferred: &mut Deferred<B>) {
         if state.is_idle() {
             deferred
                 .woken
@@ -450,48 +408,17 @@ impl<B: Backend> Queue<B> {
                 .splice_after(state.idle_waiters.take());
         }
     }
-
-    /// Unregisters a worker. If works are left, another one is called.
-    ///
-    /// The queue may be freed once this returns, unless the caller has another hold on it.
-    pub(crate) fn leave(
-        &self,
-        worker: Pin<&Worker>,
-        raised: &Raised<B>,
-        deferred: &mut Deferred<B>,
-    ) {
-        let mut state = self.state.lock(raised);
-        // SAFETY: `enter` has put it on this list, and only its own thread takes it off.
-        unsafe {
-            state
-                .workers
-                .cursor_mut_from_ptr(core::ptr::from_ref(worker.get_ref()))
-        }
-        .remove();
-        state.looks(&worker, false);
-        self.keep_kicked(&mut state, deferred);
-        self.wake_if_idle(&mut state, deferred);
-    }
 }
 
 impl<B: Backend> QueueState<B> {
-    /// Empty, and no worker inside.
+    /// Whether there is a work that a worker would be given.
+    pub(super) fn may_start(&self) -> bool {
+        self.startable > 0 && !self.frozen
+    }
+
+    /// Empty, and no worker inside or called to be.
     pub(crate) fn is_idle(&self) -> bool {
-        self.total == 0 && self.workers.is_empty()
-    }
-
-    /// Counts `worker` as looking, or not (Q1).
-    fn looks(&mut self, worker: &Worker, looks: bool) {
-        match (worker.looks.replace(looks), looks) {
-            (false, true) => self.looking += 1,
-            (true, false) => self.looking -= 1,
-            (false, false) | (true, true) => {}
-        }
-    }
-
-    /// Whether `thread` is a worker of this queue now.
-    pub(crate) fn is_worker(&self, thread: usize) -> bool {
-        self.workers.iter().any(|worker| worker.thread == thread)
+        self.total == 0 && self.workers.is_empty() && self.rescue != Rescue::Called
     }
 }
 

@@ -4,8 +4,9 @@
 //!
 //! - **G1** Whoever reads the runtime's address does so raised. [`Runtime::synchronize`] returns
 //!   after every raised section that began before it has ended: a DPC of ours runs on a CPU only
-//!   when nothing on that CPU is at DISPATCH or above. So what was unpublished before it may be
-//!   freed after it.
+//!   when nothing on that CPU is at DISPATCH or above, and makes the calls that were left to it also
+//!   while the CPU's thread has the tasklets (O3). So what was unpublished before it may be freed
+//!   after it.
 //! - **G2** A call that blocks is a *visitor*, counted from a raised section on; detach waits for
 //!   it.
 //! - **G3** Once `closing` is set and a grace period has passed nothing new is accepted.
@@ -17,16 +18,19 @@ use core::ptr::NonNull;
 
 use intrusive_collections::LinkedList;
 
-use super::backend::Backend;
-use super::delayed::Timers;
+use super::backend::{Backend, Status};
 use super::drain::CpuLists;
 use super::locked::{Locked, Raised};
-use super::queue::{QueueAdapter, SubQueue};
+use super::queue::QueueAdapter;
+use super::rescue::Rescuer;
 use super::running::Running;
-use super::tasklet::TaskletWaits;
+use super::softirq::Off;
+use super::sub_queue::SubQueue;
+use super::tasklet_wait::TaskletWaits;
+use super::timers::Timers;
 use super::wait::{Deferred, Waiter, Waiters};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Counts since attach. `accepted = run + cancelled + pending`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,21 +45,33 @@ pub struct Counters {
     pub pending: u64,
     /// Callbacks of the WDFDPCs.
     pub dpc_callbacks: u64,
+    /// Times that a CPU had so many tasklets that its DPC left them to its thread.
+    pub overflows: u64,
     /// Callbacks of the WDFWORKITEMs.
     pub work_item_callbacks: u64,
-    /// Callbacks of the WDFTIMER.
+    /// Callbacks of the WDFTIMERs.
     pub timer_callbacks: u64,
+    /// Times that a rescuer served a queue whose worker did not come.
+    pub rescues: u64,
 }
 
 /// What a CPU has of its own. On cache lines of its own.
 #[repr(align(128))]
 pub(crate) struct PerCpu<B: Backend> {
+    /// Its CPU.
+    pub(crate) index: u32,
+    /// What it belongs to, for the CPU's thread.
+    pub(crate) runtime: AtomicPtr<Runtime<B>>,
     pub(crate) lists: Locked<CpuLists<B>>,
     /// Address of the tasklet that this CPU's drain follows (T4), or zero.
     pub(crate) running: AtomicUsize,
     /// Address of the tasklet whose count this CPU changes (T4), or zero.
     pub(crate) touching: AtomicUsize,
+    /// Address of the item whose function is on this CPU, under any interrupt, or zero.
+    pub(crate) serving: AtomicUsize,
+    pub(crate) off: Off,
     pub(crate) dpc_callbacks: AtomicU64,
+    pub(crate) overflows: AtomicU64,
     accepted: AtomicU64,
     run: AtomicU64,
     cancelled: AtomicU64,
@@ -67,21 +83,42 @@ struct Visitors<B: Backend> {
     waiters: Waiters<B>,
 }
 
+/// What the driver chose for the whole image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Works may overlap themselves.
+    pub(crate) reentrant: bool,
+    /// The works of every bound queue are pinned to their CPU.
+    pub(crate) pin_bound: bool,
+}
+
 /// Everything.
 pub(crate) struct Runtime<B: Backend> {
     pub(crate) backend: B,
     /// Works may overlap themselves: `WorkReentrance::SelfReentrant`.
     pub(crate) reentrant: bool,
+    /// The works of every bound queue are pinned to their CPU.
+    pub(crate) pin_bound: bool,
+    /// Tells this runtime from those that the image had before. Set before it is published.
+    pub(crate) generation: u64,
     cpus: NonNull<PerCpu<B>>,
     cpu_count: u32,
     pub(crate) running: Running<B>,
     pub(crate) tasklet_waits: TaskletWaits<B>,
-    pub(crate) timers: Locked<Timers>,
+    /// One for each [`TimerLevel`](super::backend::TimerLevel).
+    pub(super) timers: [Locked<Timers>; 2],
+    /// A look after the queues is due, see [`super::rescue`].
+    pub(super) look_is_due: AtomicBool,
+    /// The rescuer of all queues that have none of their own.
+    pub(super) rescuer: Rescuer<B>,
     pub(crate) queues: Locked<LinkedList<QueueAdapter<B>>>,
+    /// How often the runtime is frozen; changes under the lock of `queues`.
+    pub(crate) freezes: AtomicU32,
     closing: AtomicBool,
     visitors: Locked<Visitors<B>>,
     pub(crate) work_item_callbacks: AtomicU64,
     pub(crate) timer_callbacks: AtomicU64,
+    pub(super) rescues: AtomicU64,
 }
 
 // SAFETY: the per-CPU array is `PerCpu`s that all CPUs share by atomics and locks; the rest is
@@ -101,16 +138,21 @@ impl<B: Backend> Runtime<B> {
     /// # Safety
     ///
     /// `memory` is `per_cpu_size(cpus)` writable bytes that outlive the runtime.
-    pub(crate) unsafe fn new(backend: B, reentrant: bool, cpus: u32, memory: NonNull<u8>) -> Self {
+    pub(crate) unsafe fn new(backend: B, rules: Rules, cpus: u32, memory: NonNull<u8>) -> Self {
         let offset = memory.as_ptr().align_offset(align_of::<PerCpu<B>>());
         // SAFETY: the size has one element to spare for the alignment.
         let array = unsafe { memory.add(offset) }.cast::<PerCpu<B>>();
         for index in 0..cpus as usize {
             let value = PerCpu {
+                index: index as u32,
+                runtime: AtomicPtr::new(core::ptr::null_mut()),
                 lists: Locked::new(CpuLists::new()),
                 running: AtomicUsize::new(0),
                 touching: AtomicUsize::new(0),
+                serving: AtomicUsize::new(0),
+                off: Off::new(),
                 dpc_callbacks: AtomicU64::new(0),
+                overflows: AtomicU64::new(0),
                 accepted: AtomicU64::new(0),
                 run: AtomicU64::new(0),
                 cancelled: AtomicU64::new(0),
@@ -120,13 +162,18 @@ impl<B: Backend> Runtime<B> {
         }
         Self {
             backend,
-            reentrant,
+            reentrant: rules.reentrant,
+            pin_bound: rules.pin_bound,
+            generation: 0,
             cpus: array,
             cpu_count: cpus,
             running: Running::new(),
             tasklet_waits: TaskletWaits::new(),
-            timers: Locked::new(Timers::new()),
+            timers: [Locked::new(Timers::new()), Locked::new(Timers::new())],
+            look_is_due: AtomicBool::new(false),
+            rescuer: Rescuer::new(),
             queues: Locked::new(LinkedList::new(QueueAdapter::NEW)),
+            freezes: AtomicU32::new(0),
             closing: AtomicBool::new(false),
             visitors: Locked::new(Visitors {
                 count: 0,
@@ -134,6 +181,7 @@ impl<B: Backend> Runtime<B> {
             }),
             work_item_callbacks: AtomicU64::new(0),
             timer_callbacks: AtomicU64::new(0),
+            rescues: AtomicU64::new(0),
         }
     }
 
@@ -149,8 +197,10 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// What `cpu` has of its own.
+    #[inline]
     pub(crate) fn per_cpu(&self, cpu: u32) -> &PerCpu<B> {
-        &self.all_cpus()[self.slot_of(cpu) as usize]
+        // SAFETY: `slot_of` answers less than `cpu_count`, and `new` has written that many.
+        unsafe { self.cpus.add(self.slot_of(cpu) as usize).as_ref() }
     }
 
     /// The sub-queue at an address that a word names.
@@ -164,6 +214,13 @@ impl<B: Backend> Runtime<B> {
         unsafe { &*sub }
     }
 
+    /// As [`Self::count_accepted`], in the slot of this CPU.
+    #[inline]
+    pub(crate) fn count_accepted_in(&self, slot: u32, _raised: &Raised<B>) {
+        // ORDERING: as in `count_accepted`.
+        self.per_cpu(slot).accepted.fetch_add(1, Relaxed);
+    }
+
     /// An item becomes pending. Counted before others can find it, so that no run or cancel of it is
     /// counted first (G4).
     pub(crate) fn count_accepted(&self, _raised: &Raised<B>) {
@@ -173,6 +230,7 @@ impl<B: Backend> Runtime<B> {
 
     /// An item that was counted as accepted is refused by its queue after all.
     pub(crate) fn count_refused(&self, _raised: &Raised<B>) {
+        // ORDERING: nobody has found the item in between; as in `count_accepted`.
         self.per_cpu(B::cpu()).accepted.fetch_sub(1, Relaxed);
     }
 
@@ -194,6 +252,7 @@ impl<B: Backend> Runtime<B> {
             // ORDERING: counters of callbacks; nothing is derived from them.
             work_item_callbacks: self.work_item_callbacks.load(Relaxed),
             timer_callbacks: self.timer_callbacks.load(Relaxed),
+            rescues: self.rescues.load(Relaxed),
             ..Counters::default()
         };
         for cpu in self.all_cpus() {
@@ -201,6 +260,7 @@ impl<B: Backend> Runtime<B> {
             counters.run += cpu.run.load(Acquire);
             counters.cancelled += cpu.cancelled.load(Acquire);
             counters.dpc_callbacks += cpu.dpc_callbacks.load(Relaxed);
+            counters.overflows += cpu.overflows.load(Relaxed);
         }
         // After all of those: whatever ended by then is among what was accepted by now (G4).
         for cpu in self.all_cpus() {
@@ -227,6 +287,30 @@ impl<B: Backend> Runtime<B> {
             deferred.woken.push_back(waiter.handle());
             self.defer_to(cpu, deferred, &Raised::new());
             waiter.wait();
+        }
+    }
+
+    /// Ends the threads, and returns when no tasklet will run any more, unless somebody outside makes
+    /// one runnable. New ones are refused since a grace period ago, but a run may put another tasklet
+    /// on a list: one that was scheduled during its run, or one that it enables. Runs find the
+    /// runtime only while it is published. IRQL: = PASSIVE.
+    pub(crate) fn finish_tasklets(&self) {
+        self.end_keepers();
+        loop {
+            let before = self.counters();
+            if before.pending == 0 {
+                return;
+            }
+            // At the end of the first period the runs that had begun are over, and what they made
+            // runnable is on a list. In the second its DPC takes it, or has done its share and comes
+            // again; in the third it takes it for certain, and by the end of the fourth at least one
+            // run has begun.
+            for _ in 0..4 {
+                self.synchronize();
+            }
+            if self.counters().run == before.run {
+                return;
+            }
         }
     }
 
@@ -266,13 +350,31 @@ impl<B: Backend> Runtime<B> {
     /// Runs what is pending, until nothing is.
     fn run_all(&self) {
         loop {
-            let expired = self.expire_armed(None);
+            let expired = self.expire_all();
             let waited = self.wait_until_queues_are_idle();
             self.synchronize();
             if expired == 0 && !waited && !self.wait_until_queues_are_idle() {
                 return;
             }
         }
+    }
+
+    /// Starts the threads of the runtime. IRQL: = PASSIVE.
+    ///
+    /// # Safety
+    ///
+    /// The runtime is in its final place, and [`Self::end_threads`] is called before it goes.
+    pub(crate) unsafe fn start_threads(&self) -> Result<(), Status> {
+        // SAFETY: by the caller's word.
+        unsafe { self.rescuer.start(self) }?;
+        self.start_keepers()
+    }
+
+    /// Ends what [`Self::start_threads`] has started, if it has. There is no queue any more.
+    /// IRQL: = PASSIVE.
+    pub(crate) fn end_threads(&self) {
+        self.end_keepers();
+        self.rescuer.end(self);
     }
 
     /// Waits until nobody is inside a blocking call (G2); whether somebody was. IRQL: = PASSIVE.

@@ -18,7 +18,8 @@ use core::pin::Pin;
 
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
-use super::backend::{Backend, Irql};
+use super::backend::{Backend, Irql, TimerLevel};
+use super::item::work_struct;
 use super::locked::Raised;
 use super::queue::{KickAdapter, Queue};
 use super::runtime::Runtime;
@@ -29,8 +30,15 @@ pub(crate) struct Waiter<B: Backend> {
     link: LinkedListLink,
     /// Address of the item awaited, never followed; zero where the list says it all.
     pub(crate) address: usize,
+    /// Function of the work awaited; null where the address says it all.
+    pub(crate) func: *mut (),
     /// What exactly is awaited; the meaning belongs to the list that the waiter is on.
     pub(crate) limit: Cell<u64>,
+    /// Whose it is.
+    thread: usize,
+    /// It was taken off its list because it waits for the end of its own thread's run, see
+    /// [`super::oneself`].
+    refused: Cell<bool>,
     event: UnsafeCell<B::Event>,
     _pinned: PhantomPinned,
 }
@@ -50,12 +58,24 @@ intrusive_adapter!(
 pub(crate) type Waiters<B> = LinkedList<WaiterAdapter<B>>;
 
 impl<B: Backend> Waiter<B> {
-    /// A waiter for the item at `address`.
+    /// A waiter of this thread for the item at `address`.
     pub(crate) fn new(address: usize) -> Self {
+        Self::with(address, core::ptr::null_mut())
+    }
+
+    /// A waiter for `work` with the function that it has now.
+    pub(crate) fn for_work(work: &work_struct) -> Self {
+        Self::with(core::ptr::from_ref(work).addr(), work.function())
+    }
+
+    fn with(address: usize, func: *mut ()) -> Self {
         Self {
             link: LinkedListLink::new(),
             address,
+            func,
             limit: Cell::new(0),
+            thread: B::thread(),
+            refused: Cell::new(false),
             event: UnsafeCell::new(B::Event::default()),
             _pinned: PhantomPinned,
         }
@@ -78,6 +98,21 @@ impl<B: Backend> Waiter<B> {
     pub(crate) fn wait(self: Pin<&Self>) {
         // SAFETY: `prepare` has initialised the event.
         self.event.with_mut(|event| unsafe { B::event_wait(event) });
+    }
+
+    /// Blocks as [`Self::wait`] does; `false` if the wait was refused.
+    pub(crate) fn wait_unless_refused(self: Pin<&Self>) -> bool {
+        self.wait();
+        !self.refused.get()
+    }
+
+    /// Refuses the wait if it is one of `thread`. Whoever holds the list's lock takes it off then.
+    pub(super) fn refuse(&self, thread: usize) -> bool {
+        let refused = self.thread == thread;
+        if refused {
+            self.refused.set(true);
+        }
+        refused
     }
 
     /// Takes the waiter off `list`, on which it is.
@@ -122,8 +157,8 @@ pub(crate) struct Deferred<B: Backend> {
     pub(crate) woken: Waiters<B>,
     /// Whose work item is to be enqueued.
     pub(crate) kicks: LinkedList<KickAdapter<B>>,
-    /// Whether the timer may have to be armed earlier.
-    pub(crate) timer: bool,
+    /// Which timers may have to be armed earlier, by level.
+    pub(crate) timers: [bool; 2],
 }
 
 impl<B: Backend> Deferred<B> {
@@ -132,12 +167,12 @@ impl<B: Backend> Deferred<B> {
         Self {
             woken: LinkedList::new(WaiterAdapter::NEW),
             kicks: LinkedList::new(KickAdapter::NEW),
-            timer: false,
+            timers: [false; 2],
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.woken.is_empty() && self.kicks.is_empty() && !self.timer
+        self.woken.is_empty() && self.kicks.is_empty() && self.timers == [false; 2]
     }
 
     /// Adds `queue` to the kicks. Its `kicked` flag, which the caller has just set under the
@@ -150,10 +185,18 @@ impl<B: Backend> Deferred<B> {
 
     /// Ends the raised section and does what was put off: here, if the caller came from DISPATCH or
     /// below, else in this CPU's DPC.
-    pub(crate) fn deliver(mut self, runtime: &Runtime<B>, raised: Raised<B>) {
+    #[inline(always)]
+    pub(crate) fn deliver(self, runtime: &Runtime<B>, raised: Raised<B>) {
         if self.is_empty() {
             drop(raised);
-        } else if raised.from() <= Irql::DISPATCH {
+        } else {
+            self.deliver_some(runtime, raised);
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_some(mut self, runtime: &Runtime<B>, raised: Raised<B>) {
+        if raised.from() <= Irql::DISPATCH {
             raised.finish_at_dispatch(|| self.perform(runtime));
         } else {
             runtime.defer_to_dpc(self, &raised);
@@ -164,7 +207,9 @@ impl<B: Backend> Deferred<B> {
     pub(crate) fn append(&mut self, mut other: Self) {
         self.woken.back_mut().splice_after(other.woken.take());
         self.kicks.back_mut().splice_after(other.kicks.take());
-        self.timer |= other.timer;
+        for (mine, other) in self.timers.iter_mut().zip(other.timers) {
+            *mine |= other;
+        }
     }
 
     /// Makes the calls. IRQL: = DISPATCH.
@@ -172,11 +217,17 @@ impl<B: Backend> Deferred<B> {
     /// The wakes come last: one of them may end a grace period, and what was put off before that
     /// period began is done within it (G1, Q4).
     pub(crate) fn perform(&mut self, runtime: &Runtime<B>) {
+        let kicked = !self.kicks.is_empty();
         while let Some(queue) = self.kicks.pop_front() {
             runtime.backend.work_item_enqueue(queue.work_item());
         }
-        if core::mem::take(&mut self.timer) {
-            runtime.program_timer();
+        if kicked {
+            runtime.ask_for_look();
+        }
+        for level in TimerLevel::ALL {
+            if core::mem::take(&mut self.timers[level as usize]) {
+                runtime.program_timer(level);
+            }
         }
         wake(&mut self.woken);
     }

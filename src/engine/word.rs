@@ -3,10 +3,13 @@
 //! ```text
 //!   63                    8 7      4 3    2 1 0
 //!  +-----------------------+--------+------+-+-+   place: where a pending work is
-//!  | sub-queue address     | colour | INIT |pl|P|   Queue, Held: the sub-queue that counts it
+//!  | sub-queue address     | colour | INIT |pl|P|   Queue, Pinned, Held: the sub-queue that counts it
 //!  +-----------------------+--------+------+-+-+
-//!  |   …  | depth (16..32) |   0    | INIT |pl|P|   Idle, Transit: how often it is disabled
+//!  |   …  | depth (16..32) | timer  | INIT |pl|P|   Idle, Transit: how often it is disabled
 //! ```
+//!
+//! A pinned work is queued like another, and there is a fifth place, the timer: it takes a bit of the
+//! colour's, which a work without sub-queue has no use for.
 //!
 //! # Invariants
 //!
@@ -23,9 +26,13 @@
 const PENDING: u64 = 1;
 const PLACE_SHIFT: u32 = 1;
 const PLACE: u64 = 0b11 << PLACE_SHIFT;
+const QUEUE: u64 = 1 << PLACE_SHIFT;
+const HELD: u64 = 2 << PLACE_SHIFT;
+const PINNED: u64 = 3 << PLACE_SHIFT;
 const INIT: u64 = 1 << 3;
 const COLOUR_SHIFT: u32 = 4;
 const COLOUR: u64 = 0xF << COLOUR_SHIFT;
+const TIMER: u64 = 1 << COLOUR_SHIFT;
 const ADDRESS: u64 = !0xFF;
 const DEPTH_SHIFT: u32 = 16;
 const DEPTH: u64 = 0xFFFF << DEPTH_SHIFT;
@@ -45,8 +52,8 @@ pub(crate) enum State {
     Idle { depth: u16 },
     /// Pending and owned by a CPU that is linking or unlinking it.
     Transit { depth: u16 },
-    /// Linked on a sub-queue, under its queue's lock.
-    Queue { sub: usize, colour: u8 },
+    /// Linked on a sub-queue, under its queue's lock. `pin`: to be run on the sub-queue's CPU.
+    Queue { sub: usize, colour: u8, pin: bool },
     /// Given to the worker that runs the same work, under the lock of the running table.
     Held { sub: usize, colour: u8 },
     /// In the deadline tree or on its way there, under the tree's lock.
@@ -65,11 +72,16 @@ impl State {
         if word & PENDING == 0 {
             return Self::Idle { depth };
         }
-        match (word & PLACE) >> PLACE_SHIFT {
-            0 => Self::Transit { depth },
-            1 => Self::Queue { sub, colour },
-            2 => Self::Held { sub, colour },
-            _ => Self::Timer,
+        let place = word & PLACE;
+        match place {
+            QUEUE | PINNED => Self::Queue {
+                sub,
+                colour,
+                pin: place == PINNED,
+            },
+            HELD => Self::Held { sub, colour },
+            _ if word & TIMER != 0 => Self::Timer,
+            _ => Self::Transit { depth },
         }
     }
 
@@ -79,13 +91,14 @@ impl State {
             Self::Uninitialised => 0,
             Self::Idle { depth } => INIT | (depth as u64) << DEPTH_SHIFT,
             Self::Transit { depth } => INIT | PENDING | (depth as u64) << DEPTH_SHIFT,
-            Self::Queue { sub, colour } => {
-                INIT | PENDING | 1 << PLACE_SHIFT | (colour as u64) << COLOUR_SHIFT | sub as u64
+            Self::Queue { sub, colour, pin } => {
+                let place = if pin { PINNED } else { QUEUE };
+                INIT | PENDING | place | (colour as u64) << COLOUR_SHIFT | sub as u64
             }
             Self::Held { sub, colour } => {
-                INIT | PENDING | 2 << PLACE_SHIFT | (colour as u64) << COLOUR_SHIFT | sub as u64
+                INIT | PENDING | HELD | (colour as u64) << COLOUR_SHIFT | sub as u64
             }
-            Self::Timer => INIT | PENDING | PLACE,
+            Self::Timer => INIT | PENDING | TIMER,
         }
     }
 
@@ -115,7 +128,9 @@ mod tests {
         }
         for sub in subs {
             for colour in 0..COLOURS as u8 {
-                states.push(State::Queue { sub, colour });
+                for pin in [false, true] {
+                    states.push(State::Queue { sub, colour, pin });
+                }
                 states.push(State::Held { sub, colour });
             }
         }
@@ -132,11 +147,17 @@ mod tests {
     #[test]
     fn bit_zero_is_pending() {
         let sub = SUB_QUEUE_ALIGN;
+        let queued = |pin| State::Queue {
+            sub,
+            colour: 15,
+            pin,
+        };
         for (state, pending) in [
             (State::Uninitialised, false),
             (State::Idle { depth: 3 }, false),
             (State::Transit { depth: 0 }, true),
-            (State::Queue { sub, colour: 15 }, true),
+            (queued(false), true),
+            (queued(true), true),
             (State::Held { sub, colour: 0 }, true),
             (State::Timer, true),
         ] {

@@ -10,7 +10,7 @@ use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::Queue;
+use super::queue::{At, Queue, flag};
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
 use super::word::State;
@@ -28,11 +28,11 @@ pub(crate) enum Taken {
 pub(crate) struct Disabled {
     /// It was pending, and was cancelled.
     pub(crate) pending: bool,
-    /// It is disabled once more: the caller owes an [`Runtime::enable`].
+    /// It is disabled once more: the caller owes an [`enable`].
     pub(crate) deeper: bool,
 }
 
-/// What [`Runtime::enable`] did.
+/// What [`enable`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Enabled {
     /// The work can be queued again.
@@ -45,6 +45,7 @@ pub(crate) enum Enabled {
 
 /// The refusal that needs no raise: a pending or disabled work is left as it is, by a write.
 /// `false` if the work can be queued or its word has just changed.
+#[inline]
 pub(crate) fn refuse(work: &work_struct) -> bool {
     let (word, state) = work.load();
     let refused = match state {
@@ -62,13 +63,100 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
             .is_ok()
 }
 
+impl At {
+    /// This CPU's sub-queue, to be run anywhere.
+    pub(crate) fn here<B: Backend>(_raised: &Raised<B>) -> Self {
+        Self {
+            cpu: B::cpu(),
+            pin: false,
+        }
+    }
+
+    /// The place for a work that is wanted on `cpu`. If that is not active the work is taken for one
+    /// that is wanted nowhere, as Linux does with a CPU that has gone, and this is said.
+    pub(crate) fn wanted<B: Backend>(
+        cpu: Option<u32>,
+        work: &work_struct,
+        raised: &Raised<B>,
+    ) -> Self {
+        match cpu {
+            Some(cpu) if cpu < B::active_cpus() => Self { cpu, pin: true },
+            Some(_) => {
+                raised.say(Report::of(Diagnostic::NoSuchCpu, work, "queue_work_on"));
+                Self::here(raised)
+            }
+            None => Self::here(raised),
+        }
+    }
+}
+
+/// Takes one [`Runtime::disable`] back, if there is one. IRQL: any.
+fn enable(work: &work_struct) -> Enabled {
+    loop {
+        let (word, state) = work.load();
+        let State::Idle { depth } = state else {
+            return Enabled::Underflow;
+        };
+        let Some(shallower) = depth.checked_sub(1) else {
+            return Enabled::Underflow;
+        };
+        let next = State::Idle { depth: shallower }.word();
+        // ORDERING: Release: who queues next sees what was done while it was disabled.
+        if work
+            .data
+            .compare_exchange(word, next, AcqRel, Relaxed)
+            .is_ok()
+        {
+            return if shallower == 0 {
+                Enabled::Yes
+            } else {
+                Enabled::NotYet
+            };
+        }
+    }
+}
+
+/// [`Runtime::disable`] for a caller that has found nothing attached: whether it is disabled once more. `None` if
+/// it is pending, so that an attach has come between.
+pub(crate) fn disable_unattached(work: &work_struct) -> Option<bool> {
+    loop {
+        let (word, state) = work.load();
+        let State::Idle { depth } = state else {
+            return (state == State::Uninitialised).then_some(false);
+        };
+        let Some(deeper) = depth.checked_add(1) else {
+            return Some(false);
+        };
+        let next = State::Idle { depth: deeper }.word();
+        // ORDERING: as in `Runtime::disable`.
+        if work
+            .data
+            .compare_exchange(word, next, AcqRel, Relaxed)
+            .is_ok()
+        {
+            return Some(true);
+        }
+    }
+}
+
+/// Takes one disable back for a driver: `true` if the work can be queued again; one too many is said. IRQL: any.
+pub(crate) fn enable_work<B: Backend>(work: &work_struct) -> bool {
+    let enabled = enable(work);
+    if enabled == Enabled::Underflow {
+        Report::of(Diagnostic::EnableWorkUnderflow, work, "enable_work").print::<B>();
+    }
+    enabled != Enabled::NotYet
+}
+
 impl<B: Backend> Runtime<B> {
-    /// Queues `work` on `queue`, on behalf of this CPU; `false` if it is pending or disabled.
-    /// IRQL: any.
+    /// Queues `work` on `queue`, for `cpu` or on behalf of this one; `false` if it is pending or
+    /// disabled. IRQL: any.
+    #[inline(always)]
     pub(crate) fn queue_work(
         &self,
         queue: &Queue<B>,
         work: &work_struct,
+        cpu: Option<u32>,
         raised: Raised<B>,
     ) -> bool {
         if !self.claim_pending(work, State::Transit { depth: 0 }, &raised) {
@@ -77,7 +165,8 @@ impl<B: Backend> Runtime<B> {
         // Counted before it can be found, run or cancelled by others.
         self.count_accepted(&raised);
         let mut deferred = Deferred::new();
-        let queued = self.link_claimed(queue, work, &raised, &mut deferred);
+        let at = At::wanted(cpu, work, &raised);
+        let queued = self.link_claimed(queue, work, at, &raised, &mut deferred);
         if !queued {
             self.count_refused(&raised);
         }
@@ -94,11 +183,8 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
     ) -> bool {
         loop {
-            if refuse(work) {
-                return false;
-            }
             let (word, state) = work.load();
-            match state {
+            let next = match state {
                 State::Uninitialised => {
                     raised.say(Report::of(
                         Diagnostic::QueueUninitialised,
@@ -107,35 +193,35 @@ impl<B: Backend> Runtime<B> {
                     ));
                     return false;
                 }
-                State::Idle { depth: 0 } => {
-                    // ORDERING: as in `refuse`; success also publishes the caller's stores to the
-                    // run.
-                    if work
-                        .data
-                        .compare_exchange(word, target.word(), SeqCst, Relaxed)
-                        .is_ok()
-                    {
-                        return true;
-                    }
-                }
+                State::Idle { depth: 0 } => target.word(),
+                // Refused, as in `refuse`.
                 State::Idle { .. }
                 | State::Transit { .. }
                 | State::Queue { .. }
                 | State::Held { .. }
-                | State::Timer => {}
+                | State::Timer => word,
+            };
+            // ORDERING: as in `refuse`; success also publishes the caller's stores to the run.
+            if work
+                .data
+                .compare_exchange(word, next, SeqCst, Relaxed)
+                .is_ok()
+            {
+                return next != word;
             }
         }
     }
 
-    /// Links a work in Transit to this CPU's sub-queue; gives it back idle if the queue refuses.
+    /// Links a work in Transit to the sub-queue for `at`; gives it back idle if the queue refuses.
     pub(crate) fn link_claimed(
         &self,
         queue: &Queue<B>,
         work: &work_struct,
+        at: At,
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) -> bool {
-        let linked = queue.try_link(work, B::cpu(), B::thread(), raised, deferred);
+        let linked = queue.try_link(work, at, B::thread(), raised, deferred);
         if !linked {
             self.give_back(work, "queue_work", raised);
         }
@@ -175,7 +261,7 @@ impl<B: Backend> Runtime<B> {
                     }
                     relax();
                 }
-                State::Queue { sub, colour } => {
+                State::Queue { sub, colour, .. } => {
                     // SAFETY: Q4: the word was read in this raised section, so the sub-queue that
                     // it names is not freed before the section ends.
                     let sub = unsafe { Self::sub_at(sub) };
@@ -253,45 +339,6 @@ impl<B: Backend> Runtime<B> {
         Disabled { pending, deeper }
     }
 
-    /// Takes one [`Self::disable`] back, if there is one. IRQL: any.
-    pub(crate) fn enable(&self, work: &work_struct) -> Enabled {
-        loop {
-            let (word, state) = work.load();
-            let State::Idle { depth } = state else {
-                return Enabled::Underflow;
-            };
-            let Some(shallower) = depth.checked_sub(1) else {
-                return Enabled::Underflow;
-            };
-            let next = State::Idle { depth: shallower }.word();
-            // ORDERING: Release: who queues next sees what was done while it was disabled.
-            if work
-                .data
-                .compare_exchange(word, next, AcqRel, Relaxed)
-                .is_ok()
-            {
-                return if shallower == 0 {
-                    Enabled::Yes
-                } else {
-                    Enabled::NotYet
-                };
-            }
-        }
-    }
-
-    /// [`Self::enable`] for a driver: `true` if the work can be queued again; one too many is said.
-    pub(crate) fn enable_reporting(&self, work: &work_struct, raised: &Raised<B>) -> bool {
-        let enabled = self.enable(work);
-        if enabled == Enabled::Underflow {
-            raised.say(Report::of(
-                Diagnostic::EnableWorkUnderflow,
-                work,
-                "enable_work",
-            ));
-        }
-        enabled != Enabled::NotYet
-    }
-
     /// Address of the work that the caller is the function of, or zero. IRQL: any.
     pub(crate) fn current_work(&self) -> usize {
         if B::irql() > Irql::APC {
@@ -302,7 +349,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Waits for the instances that run now. IRQL: <= APC.
     fn wait_for_running(&self, work: &work_struct) -> bool {
-        let waiter = pin!(Waiter::<B>::new(core::ptr::from_ref(work).addr()));
+        let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
         let waits = {
@@ -331,7 +378,7 @@ impl<B: Backend> Runtime<B> {
         let disabled = self.disable(work, Raised::new());
         self.wait_for_running(work);
         if disabled.deeper {
-            self.enable(work);
+            enable(work);
         }
         disabled.pending
     }
@@ -353,7 +400,8 @@ impl<B: Backend> Runtime<B> {
     /// Whether an instance of the work runs. A hint. IRQL: any.
     pub(crate) fn is_work_running(&self, work: &work_struct, raised: &Raised<B>) -> bool {
         let address = core::ptr::from_ref(work).addr();
-        self.running.shard(address).lock(raised).is_running(address)
+        let shard = self.running.shard(address).lock(raised);
+        shard.is_running(address, work.function())
     }
 
     /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.
@@ -365,13 +413,18 @@ impl<B: Backend> Runtime<B> {
         {
             return false;
         }
-        let waiter = pin!(Waiter::<B>::new(core::ptr::from_ref(work).addr()));
+        let report = Report::of(Diagnostic::WaitForOneself, work, name);
+        // Whoever looks for waits for a thread's own run finds the work by its address.
+        let address = core::ptr::from_ref(work).expose_provenance();
+        let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
+        let reclaiming = self.is_reclaiming();
         loop {
             let raised = Raised::<B>::new();
-            let mut shard = self.running.shard(waiter.address).lock(&raised);
-            let queued = match work.load().1 {
+            let mut shard = self.running.shard(address).lock(&raised);
+            let state = work.load().1;
+            let queued = match state {
                 // W2: wait until it is somewhere.
                 State::Transit { .. } => {
                     drop(shard);
@@ -379,16 +432,35 @@ impl<B: Backend> Runtime<B> {
                     relax();
                     continue;
                 }
-                State::Queue { .. } | State::Held { .. } => true,
+                State::Queue { sub, .. } => {
+                    // SAFETY: Q4: the word was read in this raised section.
+                    let queue = unsafe { Self::sub_at(sub) }.queue();
+                    if reclaiming && !queue.is(flag::MEM_RECLAIM) {
+                        raised.say(Report::of(Diagnostic::FlushDependency, work, name));
+                    }
+                    true
+                }
+                State::Held { .. } => true,
                 State::Uninitialised | State::Idle { .. } | State::Timer => false,
             };
             if !shard.wait_for(waiter, queued) {
                 return false;
             }
+            drop(shard);
+            let mut deferred = Deferred::new();
+            if let State::Queue { sub, .. } = state {
+                // SAFETY: Q4: the word was read in this raised section.
+                let sub = unsafe { Self::sub_at(sub) };
+                self.refuse_own_flush(sub, &raised, &mut deferred);
+            }
+            deferred.deliver(self, raised);
             break;
         }
-        waiter.wait();
-        true
+        let waited = waiter.wait_unless_refused();
+        if !waited {
+            report.print::<B>();
+        }
+        waited
     }
 
     fn is_uninitialised(&self, work: &work_struct, name: &'static str) -> bool {
@@ -413,10 +485,11 @@ impl<B: Backend> Runtime<B> {
         let own = {
             let raised = Raised::<B>::new();
             let thread = B::thread();
-            self.running
-                .shard(address)
-                .lock(&raised)
-                .is_running_on(address, thread)
+            self.running.shard(address).lock(&raised).is_running_on(
+                address,
+                work.function(),
+                thread,
+            )
         };
         if own {
             Report::of(Diagnostic::WaitForOneself, work, name).print::<B>();

@@ -2,10 +2,13 @@
 
 use core::pin::{Pin, pin};
 
-use super::backend::Backend;
+use super::backend::{Backend, Irql};
+use super::claim::{Claim, Entrance, Worker};
+use super::diagnostic::{Diagnostic, report};
 use super::item::work_func_t;
 use super::locked::Raised;
-use super::queue::{Claim, Queue, Worker};
+use super::placement::Placement;
+use super::queue::{Queue, flag};
 use super::running::{Slot, Start};
 use super::runtime::Runtime;
 use super::wait::Deferred;
@@ -13,6 +16,13 @@ use crate::sync::Ordering;
 
 /// Works that a worker runs before it gives the thread back to NT, which owns it (W-31).
 const BATCH: u32 = 32;
+
+/// A worker inside the queue that it serves.
+struct Serving<'a, B: Backend> {
+    queue: &'a Queue<B>,
+    worker: Pin<&'a Worker>,
+    slot: Pin<&'a Slot<B>>,
+}
 
 impl<B: Backend> Runtime<B> {
     /// The callback of a queue's work item. IRQL: = PASSIVE.
@@ -31,7 +41,7 @@ impl<B: Backend> Runtime<B> {
     /// Serves `queue` as a worker that its work item brought. IRQL: = PASSIVE.
     fn serve(&self, queue: &Queue<B>) {
         let worker = pin!(Worker::new(B::thread()));
-        queue.enter(worker.as_ref(), true, &Raised::new());
+        queue.enter(worker.as_ref(), Entrance::Kick, &Raised::new());
         self.work(queue, worker.as_ref());
     }
 
@@ -39,14 +49,22 @@ impl<B: Backend> Runtime<B> {
     /// one batch; then leaves. IRQL: = PASSIVE.
     pub(crate) fn work(&self, queue: &Queue<B>, worker: Pin<&Worker>) {
         let slot = pin!(Slot::new(B::thread()));
+        let serving = Serving {
+            queue,
+            worker,
+            slot: slot.as_ref(),
+        };
+        let mut placement = Placement::new();
         for _ in 0..BATCH {
             let raised = Raised::new();
             let mut deferred = Deferred::new();
-            let Some(claim) = queue.claim(worker, B::cpu(), &raised, &mut deferred) else {
+            let pinned = placement.cpu();
+            let Some(claim) = queue.claim(worker, pinned, &raised, &mut deferred) else {
                 break;
             };
-            self.execute((queue, worker), claim, slot.as_ref(), raised, deferred);
+            self.execute(&serving, claim, &mut placement, raised, deferred);
         }
+        placement.restore();
         let raised = Raised::new();
         let mut deferred = Deferred::new();
         queue.leave(worker, &raised, &mut deferred);
@@ -54,31 +72,39 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Runs a claim, and the twins that are held for it meanwhile. `raised` since the claim: W2.
+    ///
+    /// The twins run where the first does, whatever CPU they ask for (row W03).
     fn execute(
         &self,
-        serving: (&Queue<B>, Pin<&Worker>),
+        serving: &Serving<'_, B>,
         claim: Claim<B>,
-        slot: Pin<&Slot<B>>,
+        placement: &mut Placement<B>,
         raised: Raised<B>,
         mut deferred: Deferred<B>,
     ) {
         let address = claim.work.addr();
+        let reentrant = self.reentrant && !serving.queue.is(flag::NON_REENTRANT);
         let start = {
             let mut shard = self.running.shard(address).lock(&raised);
-            shard.start(slot, &claim, self.reentrant, &mut deferred.woken)
+            shard.start(serving.slot, &claim, reentrant, &mut deferred.woken)
         };
-        if let Start::Run { func } = start {
-            self.count_run(&raised);
-            deferred.deliver(self, raised);
-            let guest = pin!(Worker::new(B::thread()));
-            let mut next = Some((claim, func));
-            while let Some((claim, func)) = next {
-                // SAFETY: `func` is the function that the driver gave at init.
-                unsafe { call(func, &claim) };
-                next = self.end_run(serving, guest.as_ref(), &claim, slot);
+        let func = match start {
+            Start::Run { func } => func,
+            Start::Held { thread } => {
+                self.refuse_waits_behind(&claim, thread, &raised, &mut deferred);
+                deferred.deliver(self, raised);
+                return;
             }
-        } else {
-            deferred.deliver(self, raised);
+        };
+        self.count_run(&raised);
+        deferred.deliver(self, raised);
+        placement.take(&claim);
+        let guest = pin!(Worker::new(B::thread()));
+        let mut next = Some((claim, func));
+        while let Some((claim, func)) = next {
+            // SAFETY: `func` is the function that the driver gave at init.
+            unsafe { call(func, &claim) };
+            next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }
 
@@ -90,10 +116,9 @@ impl<B: Backend> Runtime<B> {
     /// stack.
     fn end_run(
         &self,
-        serving: (&Queue<B>, Pin<&Worker>),
+        serving: &Serving<'_, B>,
         guest: Pin<&Worker>,
         claim: &Claim<B>,
-        slot: Pin<&Slot<B>>,
     ) -> Option<(Claim<B>, *mut ())> {
         let raised = Raised::new();
         let mut deferred = Deferred::new();
@@ -101,7 +126,7 @@ impl<B: Backend> Runtime<B> {
         let address = claim.work.addr();
         let next = {
             let mut shard = self.running.shard(address).lock(&raised);
-            shard.finish(slot, &mut deferred.woken)
+            shard.finish(serving.slot, &mut deferred.woken)
         };
         if next.is_some() {
             self.count_run(&raised);
@@ -109,9 +134,8 @@ impl<B: Backend> Runtime<B> {
         // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is
         // there.
         let queue = unsafe { &*claim.sub }.queue();
-        let (served, worker) = serving;
-        let at_home = core::ptr::eq(queue, served);
-        let looks = (next.is_none() && at_home).then_some(worker);
+        let at_home = core::ptr::eq(queue, serving.queue);
+        let looks = (next.is_none() && at_home).then_some(serving.worker);
         queue.complete(claim, looks, &raised, &mut deferred);
         if !at_home {
             queue.leave(guest, &raised, &mut deferred);
@@ -119,8 +143,8 @@ impl<B: Backend> Runtime<B> {
         if let Some((twin, _)) = &next {
             // SAFETY: Q3: as above, for the twin.
             let queue = unsafe { &*twin.sub }.queue();
-            if !core::ptr::eq(queue, served) {
-                queue.enter(guest, false, &raised);
+            if !core::ptr::eq(queue, serving.queue) {
+                queue.enter(guest, Entrance::Guest, &raised);
             }
         }
         deferred.deliver(self, raised);
@@ -138,4 +162,10 @@ unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
     let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
     // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).
     unsafe { function(claim.work) };
+    if B::irql() != Irql::PASSIVE {
+        // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose it was.
+        let (item, func) = (claim.work.addr(), func.addr());
+        report::<B>(Diagnostic::LevelChanged, "work function", item, func);
+        B::lower(Irql::PASSIVE);
+    }
 }

@@ -1,6 +1,6 @@
 //! Making, flushing and destroying queues.
 
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::ptr::NonNull;
 
 use intrusive_collections::UnsafeRef;
@@ -8,9 +8,9 @@ use intrusive_collections::UnsafeRef;
 use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, report, report_queue};
 use super::locked::Raised;
-use super::queue::{Queue, QueueState};
+use super::queue::{Queue, QueueState, flag};
 use super::runtime::Runtime;
-use super::wait::Waiter;
+use super::wait::{Deferred, Waiter};
 use super::word::SUB_QUEUE_ALIGN;
 use crate::sync::Ordering::Relaxed;
 
@@ -23,19 +23,22 @@ pub(crate) const MAX_ACTIVE_LIMIT: u32 = 512;
 const SPARE: usize = SUB_QUEUE_ALIGN + size_of::<*mut u8>();
 
 impl<B: Backend> Runtime<B> {
-    /// Makes a queue; null if the kernel is out of memory or the runtime ends. IRQL: = PASSIVE.
+    /// Makes a queue as the [`flag`]s say; null if the kernel is out of memory or the runtime ends. IRQL: = PASSIVE.
     pub(crate) fn create_queue(
         &self,
         name: &[u8],
-        per_cpu: bool,
+        flags: u32,
         max_active: i32,
     ) -> Option<&Queue<B>> {
         if self.is_closing() {
             report::<B>(Diagnostic::NotAttached, "alloc_workqueue", 0, 0);
             return None;
         }
-        let max_active = clamp_max_active::<B>(max_active);
-        let subs = if per_cpu {
+        let max_active = match max_active {
+            0 => MAX_ACTIVE_DEFAULT,
+            asked => clamp_max_active::<B>(asked, "alloc_workqueue"),
+        };
+        let subs = if flags & (flag::UNBOUND | flag::ORDERED) == 0 {
             self.all_cpus().len() as u32
         } else {
             1
@@ -45,8 +48,9 @@ impl<B: Backend> Runtime<B> {
         let place = after_pointer.wrapping_add(after_pointer.align_offset(SUB_QUEUE_ALIGN));
         // SAFETY: there is room for a pointer before the aligned place.
         unsafe { place.cast::<*mut u8>().sub(1).write(memory.as_ptr()) };
+        let pins = self.pin_bound || flags & flag::PERCPU != 0;
         // SAFETY: the size asked for leaves `Queue::size` bytes from there.
-        unsafe { Queue::<B>::place(place, name, subs, max_active) };
+        unsafe { Queue::<B>::place(place, name, flags, pins, subs, max_active) };
         // SAFETY: just written; freed only by `destroy_queue`.
         let queue = unsafe { &*place.cast::<Queue<B>>() };
         place.expose_provenance();
@@ -56,11 +60,18 @@ impl<B: Backend> Runtime<B> {
             return None;
         };
         queue.set_work_item(item);
+        if queue.start_rescuer(self).is_err() {
+            self.backend.work_item_delete(item);
+            // SAFETY: nobody knows the queue yet.
+            unsafe { B::free(memory.as_ptr()) };
+            return None;
+        }
         let raised = Raised::<B>::new();
+        let mut queues = self.queues.lock(&raised);
+        self.freeze_new(queue, &raised);
         // SAFETY: the queue stays linked until `destroy_queue` unlinks it.
-        self.queues
-            .lock(&raised)
-            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(queue)) });
+        queues.push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(queue)) });
+        drop(queues);
         Some(queue)
     }
 
@@ -72,11 +83,22 @@ impl<B: Backend> Runtime<B> {
         let waiter = waiter.into_ref();
         waiter.prepare();
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, call);
         let waits = self.if_may_wait(this, call, |_, state| state.colours.flush(waiter));
-        // A flush that is linked keeps the queue: it has works left.
-        if waits == Some(true) {
-            waiter.wait();
+        if waits == Some(true) && !self.wait_for_queue(queue, waiter) {
+            // SAFETY: the driver keeps a queue that it flushes, and one of its works is the caller.
+            report_queue(Diagnostic::WaitForOneself, call, unsafe { &*queue });
         }
+    }
+
+    /// Waits with `waiter`, which is linked on `queue`; `false` if it would wait for the end of the
+    /// caller's own run. The queue may be gone since.
+    pub(super) fn wait_for_queue(&self, queue: *const Queue<B>, waiter: Pin<&Waiter<B>>) -> bool {
+        let raised = Raised::new();
+        let mut deferred = Deferred::new();
+        self.refuse_own_wait(queue, &raised, &mut deferred);
+        deferred.deliver(self, raised);
+        waiter.wait_unless_refused()
     }
 
     /// Runs what is pending, chained requeues included, and deletes the queue. IRQL: = PASSIVE.
@@ -84,8 +106,10 @@ impl<B: Backend> Runtime<B> {
     /// `queue` may be gone, or somebody else may be ending it: then nothing happens.
     pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
-        if let Some(queue) = self.claim_end(this) {
-            self.end_queue(queue);
+        if let Some(queue) = self.claim_end(this)
+            && !self.end_queues(&[queue])
+        {
+            report_queue(Diagnostic::WaitForOneself, "destroy_workqueue", queue);
         }
     }
 
@@ -93,6 +117,7 @@ impl<B: Backend> Runtime<B> {
     /// are refused (BH02). IRQL: <= APC.
     pub(crate) fn drain_queue(&self, queue: *const Queue<B>, call: &'static str) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, call);
         let found = self.if_may_wait(this, call, |queue, state| {
             state.draining += 1;
             core::ptr::from_ref(queue)
@@ -100,19 +125,56 @@ impl<B: Backend> Runtime<B> {
         if let Some(queue) = found {
             // SAFETY: the driver keeps a queue that it drains.
             let queue = unsafe { &*queue };
-            self.wait_until_idle(queue);
+            if !self.wait_until_idle(queue) {
+                report_queue(Diagnostic::WaitForOneself, call, queue);
+            }
             let raised = Raised::<B>::new();
             queue.state.lock(&raised).draining -= 1;
         }
     }
 
+    /// Lets so many works of each sub-queue run at once from now on. If that is more, works that were
+    /// held back start at once; if it is less, those that run go on. An ordered queue is left as it is.
+    /// IRQL: <= DISPATCH.
+    pub(crate) fn set_max_active(&self, queue: &Queue<B>, asked: i32) {
+        let call = "workqueue_set_max_active";
+        if queue.is(flag::ORDERED) {
+            report_queue(Diagnostic::MaxActiveOfOrdered, call, queue);
+            return;
+        }
+        let limit = clamp_max_active::<B>(asked, call);
+        let raised = Raised::new();
+        let mut deferred = Deferred::new();
+        {
+            let mut state = queue.state.lock(&raised);
+            for sub in queue.sub_queues() {
+                sub.update(&mut state, |inner| inner.max_active = limit);
+            }
+            queue.keep_kicked(&mut state, &raised, &mut deferred);
+        }
+        deferred.deliver(self, raised);
+    }
+
+    /// Whether works of `cpu`, or of this one, wait on `queue` for others to end. A hint.
+    /// IRQL: any.
+    pub(crate) fn is_congested(queue: &Queue<B>, cpu: Option<u32>, raised: &Raised<B>) -> bool {
+        let cpu = if queue.subs > 1 {
+            cpu.unwrap_or_else(B::cpu)
+        } else {
+            0
+        };
+        let state = queue.state.lock(raised);
+        let sub = queue.sub_queues().get(cpu as usize);
+        sub.is_some_and(|sub| sub.congested(&state))
+    }
+
     /// Makes the caller the one that ends the first queue that is `wanted`.
     fn claim_end(&self, wanted: impl Fn(&Queue<B>) -> bool) -> Option<&Queue<B>> {
         let claimed = self.if_may_wait(wanted, "destroy_workqueue", |queue, state| {
-            state.draining += 1;
             // ORDERING: under the queue's lock; and a grace period orders it: who has not seen it
             // has armed before that.
             let first = !queue.ending.swap(true, Relaxed);
+            state.draining += u32::from(first);
             first.then_some(core::ptr::from_ref(queue))
         });
         // SAFETY: Q4: whoever has set `ending` alone frees the queue.
@@ -147,42 +209,75 @@ impl<B: Backend> Runtime<B> {
         None
     }
 
-    /// Ends a queue that [`Self::claim_end`] has given to the caller.
-    fn end_queue(&self, queue: &Queue<B>) {
+    /// Ends the queues that [`Self::claim_end`] has given to the caller; null ones are passed over. One
+    /// grace period serves all of them. `false` if that would have to wait for the end of the caller's own
+    /// run, and then they are as before.
+    fn end_queues(&self, ended: &[*const Queue<B>]) -> bool {
+        // SAFETY: Q4: whoever has claimed their ends frees them, below.
+        let queues = || ended.iter().filter_map(|queue| unsafe { queue.as_ref() });
+        queues().for_each(|queue| self.thaw_queue(queue));
         loop {
-            // ORDERING: the grace period orders it: whoever counts up before, is seen after.
-            if queue.armed.load(Relaxed) > 0 {
-                self.expire_armed(Some(queue));
+            for queue in queues() {
+                // ORDERING: the grace period orders it: whoever counts up before, is seen after.
+                if queue.armed.load(Relaxed) > 0 {
+                    self.expire_armed(queue);
+                }
+                if !self.wait_until_idle(queue) {
+                    queues().for_each(|queue| self.keep_queue(queue));
+                    return false;
+                }
             }
-            self.wait_until_idle(queue);
             self.synchronize();
             let raised = Raised::<B>::new();
             // In this order: a delayed work counts in `armed` until it is linked, so one that is on
             // its way is seen by the one look or by the other.
-            if queue.armed.load(Relaxed) == 0 && queue.state.lock(&raised).is_idle() {
+            let over = |queue: &Queue<B>| {
+                queue.armed.load(Relaxed) == 0 && queue.state.lock(&raised).is_idle()
+            };
+            if queues().all(over) {
                 break;
             }
         }
         {
             let raised = Raised::<B>::new();
-            let mut queues = self.queues.lock(&raised);
-            // SAFETY: `create_queue` has linked it, and a queue is destroyed once.
-            unsafe { queues.cursor_mut_from_ptr(core::ptr::from_ref(queue)) }.remove();
+            let mut list = self.queues.lock(&raised);
+            for queue in queues() {
+                // SAFETY: `create_queue` has linked it, and a queue is destroyed once.
+                unsafe { list.cursor_mut_from_ptr(core::ptr::from_ref(queue)) }.remove();
+            }
         }
-        // B2: waits for the callbacks of kicks that found nothing to do.
-        self.backend.work_item_delete(queue.work_item());
+        for queue in queues() {
+            // S2: an idle queue is on no rescuer's list, and nobody looks after it any more.
+            queue.end_rescuer(self);
+            // B2: waits for the callbacks of kicks that found nothing to do.
+            self.backend.work_item_delete(queue.work_item());
+        }
         // Q4: a callback's last kick may still be in a list; and no raised section knows it after
         // this.
         self.synchronize();
-        let place = core::ptr::from_ref(queue).cast_mut().cast::<*mut u8>();
-        // SAFETY: `create_queue` has put the pointer there.
-        let memory = unsafe { place.sub(1).read() };
-        // SAFETY: Q4 holds: this was the last use.
-        unsafe { B::free(memory) };
+        for queue in queues() {
+            let place = core::ptr::from_ref(queue).cast_mut().cast::<*mut u8>();
+            // SAFETY: `create_queue` has put the pointer there.
+            let memory = unsafe { place.sub(1).read() };
+            // SAFETY: Q4 holds: this was the last use.
+            unsafe { B::free(memory) };
+        }
+        true
     }
 
-    /// Waits until the queue is empty and no worker is inside; whether it had to wait.
-    pub(crate) fn wait_until_idle(&self, queue: &Queue<B>) -> bool {
+    /// Takes [`Self::claim_end`] back.
+    fn keep_queue(&self, queue: &Queue<B>) {
+        let raised = Raised::<B>::new();
+        let _list = self.queues.lock(&raised);
+        // ORDERING: as in `claim_end`.
+        queue.ending.store(false, Relaxed);
+        queue.state.lock(&raised).draining -= 1;
+        self.freeze_new(queue, &raised);
+    }
+
+    /// Waits until the queue is empty and no worker is inside; `false` if that would be to wait for the
+    /// end of the caller's own run.
+    fn wait_until_idle(&self, queue: &Queue<B>) -> bool {
         let waiter = pin!(Waiter::<B>::new(0));
         let waiter = waiter.into_ref();
         waiter.prepare();
@@ -195,10 +290,7 @@ impl<B: Backend> Runtime<B> {
             }
             waits
         };
-        if waits {
-            waiter.wait();
-        }
-        waits
+        !waits || self.wait_for_queue(queue, waiter)
     }
 
     /// For detach: waits until every queue is idle; whether one was not. Works may make and destroy
@@ -229,15 +321,19 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// For detach: destroys every queue, reporting all but the one at `own`.
-    pub(crate) fn destroy_queues(&self, own: *const Queue<B>) {
+    /// For detach: destroys every queue, first the image's `own`, and reports the others.
+    pub(crate) fn destroy_queues(&self, own: &mut [*const Queue<B>]) {
+        for queue in own.iter_mut() {
+            let wanted = *queue;
+            let claimed = self.claim_end(|queue| core::ptr::eq(queue, wanted));
+            *queue = claimed.map_or(core::ptr::null(), core::ptr::from_ref);
+        }
+        self.end_queues(own);
         loop {
             // ORDERING: a hint; `claim_end` decides.
             if let Some(queue) = self.claim_end(|queue| !queue.ending.load(Relaxed)) {
-                if !core::ptr::eq(own, queue) {
-                    report_queue(Diagnostic::QueueAtEnd, "detach", queue);
-                }
-                self.end_queue(queue);
+                report_queue(Diagnostic::QueueAtEnd, "detach", queue);
+                self.end_queues(&[queue]);
             } else if self.has_queues() {
                 // Somebody who came in before is ending what is left.
                 self.wait_for_visitors();
@@ -263,13 +359,10 @@ impl<B: Backend> Runtime<B> {
     }
 }
 
-fn clamp_max_active<B: Backend>(asked: i32) -> u32 {
-    if asked == 0 {
-        return MAX_ACTIVE_DEFAULT;
-    }
+fn clamp_max_active<B: Backend>(asked: i32, call: &str) -> u32 {
     let clamped = asked.clamp(1, MAX_ACTIVE_LIMIT as i32);
     if clamped != asked {
-        report::<B>(Diagnostic::MaxActive, "alloc_workqueue", asked as usize, 0);
+        report::<B>(Diagnostic::MaxActive, call, asked as usize, 0);
     }
     clamped.unsigned_abs()
 }

@@ -13,9 +13,10 @@ use super::wdk_sys::{
     ALL_PROCESSOR_GROUPS, PWDFDEVICE_INIT, UNICODE_STRING, WDFDEVICE, WDFDRIVER, WDFTIMER,
     call_unsafe_wdf_function_binding,
 };
-use super::{Config, Host, Kmdf, Raised, Runtime, WorkReentrance};
+use super::{Config, Host, Kmdf, Raised, Runtime, WorkReentrance, clock};
 use crate::engine::backend::{Backend, Irql, Status};
 use crate::engine::diagnostic::{Diagnostic, report};
+use crate::engine::runtime::Rules;
 use crate::engine::wait::{Waiter, wake};
 use crate::sync::Ordering::SeqCst;
 
@@ -77,8 +78,13 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
         return Err(Status::INVALID_DEVICE_REQUEST);
     }
     let turn = Turn::take();
-    let reentrant = config.reentrance == WorkReentrance::SelfReentrant;
+    let rules = Rules {
+        reentrant: config.reentrance == WorkReentrance::SelfReentrant,
+        pin_bound: config.pin_bound,
+    };
+    let high_resolution = config.high_resolution;
     if turn.add(0) > 0 {
+        // ORDERING: SeqCst pairs with the publication in `build`; so does whoever had the turn before.
         // SAFETY: attached, and it is our turn, so nobody detaches.
         let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
         let same_host = match host {
@@ -87,11 +93,11 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
                 !runtime.backend.owns_parent && runtime.backend.parent == device
             }
         };
-        if !same_host || runtime.reentrant != reentrant {
+        if !same_host || runtime.reentrant != rules.reentrant {
             return Err(Status::INVALID_DEVICE_REQUEST);
         }
     } else {
-        build(turn.0, host, reentrant)?;
+        build(turn.0, host, rules, high_resolution)?;
     }
     turn.add(1);
     Ok(())
@@ -105,6 +111,7 @@ pub(crate) fn detach() {
         return;
     }
     let turn = Turn::take();
+    // ORDERING: as in `attach`.
     // SAFETY: the caller is attached, and it is our turn, so nobody ends the runtime.
     let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
     if turn.add(0) == 1 && runtime.is_worker(Kmdf::thread()) {
@@ -117,13 +124,13 @@ pub(crate) fn detach() {
 }
 
 /// Makes the runtime and publishes it.
-fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
+fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Result<(), Status> {
     // SAFETY: no condition. The maximum is constant after boot; CPUs may be added up to it (N-23).
     let cpus = unsafe { KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS as u16) }.max(1);
     let memory =
         NonNull::new(Kmdf::allocate(runtime_size(cpus))).ok_or(Status::INSUFFICIENT_RESOURCES)?;
     let place = memory.cast::<Runtime>();
-    let backend = match create_objects(host, cpus, place.as_ptr().cast()) {
+    let backend = match create_objects(host, cpus, high_resolution, place.as_ptr().cast()) {
         Ok(backend) => backend,
         Err(status) => {
             // SAFETY: nobody uses the memory.
@@ -131,22 +138,28 @@ fn build(image: &Image, host: Host, reentrant: bool) -> Result<(), Status> {
             return Err(status);
         }
     };
+    clock::set_precise(high_resolution);
     // SAFETY: the per-CPU array lies behind the runtime, in the same allocation.
     unsafe {
         let array = place.add(1).cast();
-        place.write(Runtime::new(backend, reentrant, cpus, array));
+        let mut runtime = Runtime::new(backend, rules, cpus, array);
+        runtime.generation = image.generation.fetch_add(1, SeqCst) + 1;
+        place.write(runtime);
     }
-    image.generation.fetch_add(1, SeqCst);
+    // ORDERING: SeqCst pairs with the load of `enter`: who finds the runtime finds it written. The same holds for
+    // the queue below.
     image.runtime.store(place.as_ptr(), SeqCst);
     // SAFETY: just written, and it is our turn.
     let runtime = unsafe { place.as_ref() };
-    let Some(system) = runtime.create_queue(b"events", true, 0) else {
+    // SAFETY: it is in its place; `tear_down` ends the threads before it frees it.
+    if let Err(status) = unsafe { runtime.start_threads() } {
+        tear_down(image);
+        return Err(status);
+    }
+    if image.system.create(runtime).is_none() {
         tear_down(image);
         return Err(Status::INSUFFICIENT_RESOURCES);
-    };
-    image
-        .system_wq
-        .store(core::ptr::from_ref(system).cast_mut(), SeqCst);
+    }
     Ok(())
 }
 
@@ -155,7 +168,12 @@ const fn runtime_size(cpus: u32) -> usize {
     size_of::<Runtime>() + Runtime::per_cpu_size(cpus)
 }
 
-fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Status> {
+fn create_objects(
+    host: Host,
+    cpus: u32,
+    high_resolution: bool,
+    owner: *const (),
+) -> Result<Kmdf, Status> {
     let (parent, owns_parent) = match host {
         Host::Driver(driver) => (create_control_device(driver.cast())?.cast(), true),
         Host::Device(device) => (device, false),
@@ -165,7 +183,7 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
             parent,
             owns_parent,
             dpcs,
-            timer: core::ptr::null_mut(),
+            timers: [core::ptr::null_mut(); 2],
         },
         Err(status) => {
             if owns_parent {
@@ -175,12 +193,9 @@ fn create_objects(host: Host, cpus: u32, owner: *const ()) -> Result<Kmdf, Statu
         }
     };
     let made = objects::create_dpcs(&mut backend.dpcs, parent, owner)
-        .and_then(|()| objects::create_timer(parent, owner));
+        .and_then(|()| objects::create_timers(&mut backend.timers, high_resolution, parent, owner));
     match made {
-        Ok(timer) => {
-            backend.timer = timer;
-            Ok(backend)
-        }
+        Ok(()) => Ok(backend),
         Err(status) => {
             delete_objects(&backend);
             Err(status)
@@ -238,26 +253,32 @@ const fn utf16<const N: usize>(ascii: &[u8]) -> [u16; N] {
 
 /// Ends the runtime.
 fn tear_down(image: &Image) {
+    // ORDERING: SeqCst pairs with the publication in `build`. Both stores of null come before the grace period
+    // after them: who is not waited for has seen them (G1, G2).
     let place = image.runtime.load(SeqCst);
     // SAFETY: published, and it is our turn, so nobody else ends it.
     let runtime = unsafe { &*place };
     runtime.close();
-    let system = image.system_wq.swap(core::ptr::null_mut(), SeqCst);
+    runtime.finish_tasklets();
+    let mut system = image.system.unpublish();
     // G2: who has looked it up before may still be waiting for it.
     runtime.synchronize();
     runtime.wait_for_visitors();
-    runtime.destroy_queues(system);
+    runtime.destroy_queues(&mut system);
     // G1: unpublish, and wait until nobody can have read it.
     image.runtime.store(core::ptr::null_mut(), SeqCst);
     runtime.synchronize();
     // G2: who came in after `close` had waited may still be inside; nobody comes in any more.
     runtime.wait_for_visitors();
-    // After the grace periods: a tasklet that was scheduled while it ran elsewhere has had its run.
+    // A tasklet that somebody outside has made runnable since.
+    runtime.finish_tasklets();
     let left = runtime.counters().pending;
     if left > 0 {
         report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);
     }
+    runtime.end_threads();
     delete_objects(&runtime.backend);
+    clock::set_precise(false);
     // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
     // drop but the memory.
     unsafe { Kmdf::free(place.cast()) };
@@ -265,8 +286,8 @@ fn tear_down(image: &Image) {
 
 /// Deletes what `create_objects` made, as far as it came; each deletion waits for its callbacks.
 fn delete_objects(backend: &Kmdf) {
-    if !backend.timer.is_null() {
-        objects::delete(WDFTIMER::cast::<c_void>(backend.timer));
+    for timer in backend.timers.iter().filter(|timer| !timer.is_null()) {
+        objects::delete(WDFTIMER::cast::<c_void>(*timer));
     }
     for dpc in backend.dpcs.iter().filter(|dpc| !dpc.is_null()) {
         objects::delete(dpc.cast());

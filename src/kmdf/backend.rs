@@ -3,18 +3,19 @@
 use core::ffi::c_void;
 use core::fmt;
 
-use super::nt;
 use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
-    ExAllocatePool2, ExFreePoolWithTag, KeGetCurrentIrql, KeGetCurrentProcessorNumberEx,
-    KeInitializeEvent, KeLowerIrql, KeQueryActiveProcessorCountEx, KeQueryTimeIncrement,
-    KeQueryUnbiasedInterruptTime, KeSetEvent, KeWaitForSingleObject, KfRaiseIrql,
+    ExAllocatePool2, ExFreePoolWithTag, KeClearEvent, KeGetCurrentIrql,
+    KeGetCurrentProcessorNumberEx, KeInitializeEvent, KeLowerIrql, KeQueryActiveProcessorCountEx,
+    KeQueryTimeIncrement, KeSetEvent, KeShouldYieldProcessor, KeWaitForSingleObject, KfRaiseIrql,
 };
 use super::wdk_sys::{
-    _EVENT_TYPE, _KWAIT_REASON, _MODE, ALL_PROCESSOR_GROUPS, HIGH_LEVEL, KEVENT,
-    POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
+    _EVENT_TYPE, _KWAIT_REASON, _MODE, ALL_PROCESSOR_GROUPS, DISPATCH_LEVEL, GROUP_AFFINITY,
+    HIGH_LEVEL, KEVENT, PKTHREAD, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM,
+    call_unsafe_wdf_function_binding,
 };
-use crate::engine::backend::{Backend, Irql, Status};
+use super::{clock, nt, threads};
+use crate::engine::backend::{Backend, Irql, Status, TimerLevel};
 
 /// Pool tag of everything allocated here: `BotH`.
 const TAG: u32 = u32::from_le_bytes(*b"BotH");
@@ -28,7 +29,8 @@ pub(crate) struct Kmdf {
     pub(super) owns_parent: bool,
     /// One per CPU, in memory of its own.
     pub(super) dpcs: Cpus<WDFDPC>,
-    pub(super) timer: WDFTIMER,
+    /// One for each [`TimerLevel`].
+    pub(super) timers: [WDFTIMER; 2],
 }
 
 // SAFETY: WDF handles may be used on any thread; they are written before the runtime is shared.
@@ -39,11 +41,18 @@ unsafe impl Sync for Kmdf {}
 unsafe impl Backend for Kmdf {
     type WorkItem = WDFWORKITEM;
     type Event = KEVENT;
+    type Thread = PKTHREAD;
+    type Affinity = GROUP_AFFINITY;
 
     #[inline]
     fn raise_to_high() -> Irql {
         // SAFETY: HIGH_LEVEL is never below the current level (N-7).
         Irql(unsafe { KfRaiseIrql(HIGH_LEVEL as u8) })
+    }
+
+    fn raise_to_dispatch() -> Irql {
+        // SAFETY: the engine is at DISPATCH_LEVEL or below (N-7).
+        Irql(unsafe { KfRaiseIrql(DISPATCH_LEVEL as u8) })
     }
 
     #[inline]
@@ -75,13 +84,49 @@ unsafe impl Backend for Kmdf {
     }
 
     fn now_100ns() -> u64 {
-        // SAFETY: no condition.
-        unsafe { KeQueryUnbiasedInterruptTime() }
+        clock::now_100ns()
     }
 
     fn tick_100ns() -> u64 {
+        if clock::precise().is_some() {
+            return 1;
+        }
         // SAFETY: no condition.
         u64::from(unsafe { KeQueryTimeIncrement() })
+    }
+
+    fn should_yield() -> bool {
+        // SAFETY: no condition.
+        unsafe { KeShouldYieldProcessor() != 0 }
+    }
+
+    unsafe fn thread_start(
+        entry: unsafe extern "C" fn(*mut c_void),
+        context: *mut c_void,
+    ) -> Result<PKTHREAD, Status> {
+        // SAFETY: by the caller's word.
+        unsafe { threads::start(entry, context) }
+    }
+
+    unsafe fn thread_join(thread: PKTHREAD) {
+        // SAFETY: by the caller's word.
+        unsafe { threads::join(thread) };
+    }
+
+    fn thread_exit() {
+        threads::exit();
+    }
+
+    fn pin(cpu: u32) -> GROUP_AFFINITY {
+        threads::pin(cpu)
+    }
+
+    fn unpin(before: GROUP_AFFINITY) {
+        threads::unpin(before);
+    }
+
+    fn set_priority(priority: i32) -> i32 {
+        threads::set_priority(priority)
     }
 
     fn allocate(size: usize) -> *mut u8 {
@@ -102,6 +147,11 @@ unsafe impl Backend for Kmdf {
     unsafe fn event_set(event: *mut KEVENT) {
         // SAFETY: initialised, and the engine is at DISPATCH at most; no wait follows.
         unsafe { KeSetEvent(event, 0, 0) };
+    }
+
+    unsafe fn event_clear(event: *mut KEVENT) {
+        // SAFETY: initialised, by the caller's word.
+        unsafe { KeClearEvent(event) };
     }
 
     unsafe fn event_wait(event: *mut KEVENT) {
@@ -125,12 +175,12 @@ unsafe impl Backend for Kmdf {
         let _queued = unsafe { call_unsafe_wdf_function_binding!(WdfDpcEnqueue, dpc) };
     }
 
-    fn timer_start(&self, due_100ns: u64) {
+    fn timer_start(&self, level: TimerLevel, due_100ns: u64) {
+        let timer = self.timers[level as usize];
         let due = nt::relative_100ns(due_100ns);
         // SAFETY: the timer lives until detach deletes it. Nobody stops it before, so the start is
         // not dropped (T-14).
-        let _was_armed =
-            unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, self.timer, due) };
+        let _was_armed = unsafe { call_unsafe_wdf_function_binding!(WdfTimerStart, timer, due) };
     }
 
     fn work_item_create(&self, context: *mut ()) -> Result<WDFWORKITEM, Status> {

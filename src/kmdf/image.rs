@@ -1,5 +1,6 @@
 //! What a driver image has once: the runtime, and the way into it.
 
+use super::system::{System, SystemQueues, resolve};
 use super::{Kmdf, Raised, Runtime};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::locked::Locked;
@@ -11,10 +12,12 @@ use crate::sync::{AtomicPtr, AtomicU64};
 pub(crate) struct Image {
     /// The attached runtime, or null. Read raised (G1).
     pub(super) runtime: AtomicPtr<Runtime>,
-    /// The queue behind `system_wq`, or null.
-    pub(crate) system_wq: AtomicPtr<super::Queue>,
+    /// The queues behind the names `system_…_wq`.
+    pub(super) system: SystemQueues,
     /// Attach and detach, one at a time.
     pub(super) attached: Locked<Attached>,
+    /// See `clock`. Zero while time is told by ticks.
+    pub(super) clock: AtomicU64,
     /// Number of the runtime that is attached or was last. It changes only while none is.
     pub(super) generation: AtomicU64,
 }
@@ -22,8 +25,8 @@ pub(crate) struct Image {
 /// The queue that a call names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
-    /// The image's own, looked up once raised: it may go and come between two calls.
-    System,
+    /// One of the image's own, looked up once raised: it may go and come between two calls.
+    System(System),
     /// One that the driver keeps during the call, or null.
     Kept(*mut super::Queue),
     /// One that was made in this generation. A detach may have destroyed it since.
@@ -43,12 +46,13 @@ impl Image {
     const fn new() -> Self {
         Self {
             runtime: AtomicPtr::new(core::ptr::null_mut()),
-            system_wq: AtomicPtr::new(core::ptr::null_mut()),
+            system: SystemQueues::new(),
             attached: Locked::new(Attached {
                 count: 0,
                 busy: false,
                 waiters: Waiters::new(crate::engine::wait::WaiterAdapter::NEW),
             }),
+            clock: AtomicU64::new(0),
             generation: AtomicU64::new(0),
         }
     }
@@ -56,6 +60,7 @@ impl Image {
 
 /// The image's statics.
 #[cfg(feature = "mock")]
+#[inline(never)]
 pub(crate) fn image() -> &'static Image {
     static IMAGE: kmdf_mock::image::Static<Image> = kmdf_mock::image::Static::new(Image::new);
     IMAGE.get()
@@ -63,12 +68,14 @@ pub(crate) fn image() -> &'static Image {
 
 /// The image's statics.
 #[cfg(not(feature = "mock"))]
+#[inline]
 pub(crate) fn image() -> &'static Image {
     static IMAGE: Image = Image::new();
     &IMAGE
 }
 
 /// Raises and finds the runtime. Nothing but `raised` keeps it from being freed (G1).
+#[inline(always)]
 pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
     let raised = Raised::new();
     // ORDERING: SeqCst: pairs with the publication in attach, and with the grace period of detach.
@@ -80,16 +87,24 @@ pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
 
 /// As [`enter`] for a call that makes an item pending: refused, and said so, unless the runtime
 /// accepts (G3).
+#[inline(always)]
 pub(crate) fn enter_to_queue(
     call: &str,
     item: usize,
     func: usize,
 ) -> Option<(&'static Runtime, Raised)> {
-    let entered = enter().filter(|(runtime, _)| !runtime.is_closing());
-    if entered.is_none() {
-        report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
+    let raised = Raised::new();
+    // ORDERING: SeqCst: as in `enter`.
+    let runtime = image().runtime.load(SeqCst);
+    // SAFETY: G1: as in `enter`.
+    if let Some(runtime) = unsafe { runtime.as_ref() }
+        && !runtime.is_closing()
+    {
+        return Some((runtime, raised));
     }
-    entered
+    drop(raised);
+    report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
+    None
 }
 
 /// As [`enter_to_queue`], with the queue that `target` names.
@@ -97,6 +112,7 @@ pub(crate) fn enter_to_queue(
 /// # Safety
 ///
 /// A `Kept` queue is alive during the call, or null.
+#[inline(always)]
 pub(crate) unsafe fn enter_to_target(
     target: Target,
     call: &str,
@@ -104,8 +120,9 @@ pub(crate) unsafe fn enter_to_target(
     func: usize,
 ) -> Option<(&'static Runtime, &'static super::Queue, Raised)> {
     let (runtime, raised) = enter_to_queue(call, item, func)?;
+    // ORDERING: SeqCst pairs with the publication in attach, as in [`enter`].
     let queue = match target {
-        Target::System => image().system_wq.load(SeqCst),
+        Target::System(which) => image().system.get(which),
         Target::Kept(queue) => resolve(queue),
         #[cfg(feature = "alloc")]
         Target::Made(queue, generation) if generation == self::generation() => queue,
@@ -127,24 +144,6 @@ pub(crate) unsafe fn enter_to_target(
         return None;
     };
     Some((runtime, queue, raised))
-}
-
-/// What drivers call `system_wq` by: an address that is no queue's and lasts as long as the image.
-pub(crate) fn system_name() -> *mut super::Queue {
-    core::ptr::from_ref(&image().system_wq).cast_mut().cast()
-}
-
-/// The queue that a driver's pointer names, not followed. `system_wq` is looked up in each call:
-/// who has read it before a detach would find a queue that is freed.
-///
-/// The caller has been raised since it found the runtime accepting, or is visiting it (G1, G2).
-pub(crate) fn resolve(queue: *mut super::Queue) -> *mut super::Queue {
-    if queue == system_name() {
-        // ORDERING: SeqCst: detach makes it null, and then waits for raised sections and visitors.
-        image().system_wq.load(SeqCst)
-    } else {
-        queue
-    }
 }
 
 /// The number of the runtime that is attached, for a caller that keeps it from going.

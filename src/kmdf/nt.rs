@@ -7,6 +7,7 @@
 //! | [`relative_100ns`] | `WDF_REL_TIMEOUT_IN_…` | N-38, T-11 |
 //! | [`attributes`] | `WDF_OBJECT_ATTRIBUTES_INIT` | N-38, S-12 |
 
+use super::wdk_sys::ntddk::{KeQueryInterruptTimePrecise, KeQueryUnbiasedInterruptTime};
 use super::wdk_sys::{
     _WDF_EXECUTION_LEVEL, _WDF_SYNCHRONIZATION_SCOPE, LONGLONG, ULONG, WDF_OBJECT_ATTRIBUTES,
     WDFOBJECT,
@@ -20,6 +21,19 @@ pub(super) use kmdf_mock::ntddk::KeGetCurrentThread;
 unsafe extern "C" {
     /// The current thread's object. NT: wdm.h, exported by ntoskrnl.
     pub(super) fn KeGetCurrentThread() -> super::wdk_sys::PKTHREAD;
+}
+
+/// Interrupt time without sleep in 100 ns, as of the last tick. IRQL: any (N-27).
+pub(super) fn ticked_100ns() -> u64 {
+    // SAFETY: no condition.
+    unsafe { KeQueryUnbiasedInterruptTime() }
+}
+
+/// Interrupt time with sleep in 100 ns, to the microsecond. IRQL: any (N-27, T-33).
+pub(super) fn precise_100ns() -> u64 {
+    let mut counter = 0;
+    // SAFETY: a place for the performance counter, which nobody asks for.
+    unsafe { KeQueryInterruptTimePrecise(&mut counter) }
 }
 
 /// A relative due time: negative, in 100 ns, and never zero, which would be an absolute time

@@ -4,17 +4,18 @@
 
 use core::ptr::NonNull;
 
+use super::image::image;
 use super::nt::{attributes, size_of_ulong};
 use super::wdk_sys::ntddk::{
     KeGetProcessorNumberFromIndex, KeSetImportanceDpc, KeSetTargetProcessorDpcEx,
 };
 use super::wdk_sys::{
-    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, BOOLEAN, PROCESSOR_NUMBER, WDF_DPC_CONFIG,
-    WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC, WDFOBJECT,
-    WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
+    _KDPC_IMPORTANCE, _WDF_EXECUTION_LEVEL, BOOLEAN, PFN_WDF_TIMER, PROCESSOR_NUMBER,
+    WDF_DPC_CONFIG, WDF_OBJECT_CONTEXT_TYPE_INFO, WDF_TIMER_CONFIG, WDF_WORKITEM_CONFIG, WDFDPC,
+    WDFOBJECT, WDFTIMER, WDFWORKITEM, call_unsafe_wdf_function_binding,
 };
-use super::{Kmdf, Runtime, image};
-use crate::engine::backend::{Backend, Status};
+use super::{Kmdf, Runtime};
+use crate::engine::backend::{Backend, Status, TimerLevel};
 
 const FALSE: BOOLEAN = 0;
 
@@ -160,18 +161,48 @@ fn target(dpc: WDFDPC, cpu: u32) -> Result<(), Status> {
     Ok(())
 }
 
-/// Makes the timer for the runtime at `owner`: passive, said explicitly (T-7), one-shot.
-pub(super) fn create_timer(parent: WDFOBJECT, owner: *const ()) -> Result<WDFTIMER, Status> {
+/// Makes the timer of each level for the runtime at `owner`. On failure those that were made are in
+/// `timers`, the others are null.
+pub(super) fn create_timers(
+    timers: &mut [WDFTIMER; 2],
+    high_resolution: bool,
+    parent: WDFOBJECT,
+    owner: *const (),
+) -> Result<(), Status> {
+    for level in TimerLevel::ALL {
+        timers[level as usize] = create_timer(level, high_resolution, parent, owner)?;
+    }
+    Ok(())
+}
+
+/// Makes a timer: its level said explicitly (T-7), one-shot.
+fn create_timer(
+    level: TimerLevel,
+    high_resolution: bool,
+    parent: WDFOBJECT,
+    owner: *const (),
+) -> Result<WDFTIMER, Status> {
+    let (callback, execution_level): (PFN_WDF_TIMER, _) = match level {
+        TimerLevel::Passive => (
+            Some(evt_passive_timer),
+            _WDF_EXECUTION_LEVEL::WdfExecutionLevelPassive,
+        ),
+        TimerLevel::Dispatch => (
+            Some(evt_dispatch_timer),
+            _WDF_EXECUTION_LEVEL::WdfExecutionLevelDispatch,
+        ),
+    };
     let mut config = WDF_TIMER_CONFIG {
         Size: size_of_ulong::<WDF_TIMER_CONFIG>(),
-        EvtTimerFunc: Some(evt_timer),
+        EvtTimerFunc: callback,
         Period: 0,
+        UseHighResolutionTimer: BOOLEAN::from(high_resolution),
         AutomaticSerialization: FALSE,
         ..WDF_TIMER_CONFIG::default()
     };
     let mut attributes = attributes(parent);
     attributes.ContextTypeInfo = &raw const CONTEXT_TYPE.0;
-    attributes.ExecutionLevel = _WDF_EXECUTION_LEVEL::WdfExecutionLevelPassive;
+    attributes.ExecutionLevel = execution_level;
     let mut timer: WDFTIMER = core::ptr::null_mut();
     // SAFETY: as in `create_dpc`.
     check(unsafe {
@@ -221,12 +252,20 @@ unsafe extern "C" fn evt_dpc(dpc: WDFDPC) {
     runtime.dpc_callback(context.cpu);
 }
 
-unsafe extern "C" fn evt_timer(timer: WDFTIMER) {
+unsafe extern "C" fn evt_passive_timer(timer: WDFTIMER) {
     // SAFETY: as in `evt_dpc`.
     let context = unsafe { context(timer.cast()) };
     // SAFETY: as in `evt_dpc`.
     let runtime = unsafe { &*context.owner.cast::<Runtime>() };
-    runtime.timer_callback();
+    runtime.passive_timer_callback();
+}
+
+unsafe extern "C" fn evt_dispatch_timer(timer: WDFTIMER) {
+    // SAFETY: as in `evt_dpc`.
+    let context = unsafe { context(timer.cast()) };
+    // SAFETY: as in `evt_dpc`.
+    let runtime = unsafe { &*context.owner.cast::<Runtime>() };
+    runtime.dispatch_timer_callback();
 }
 
 unsafe extern "C" fn evt_work_item(item: WDFWORKITEM) {
@@ -235,6 +274,7 @@ unsafe extern "C" fn evt_work_item(item: WDFWORKITEM) {
     let queue = context.owner;
     // SAFETY: every queue is destroyed, and its work item deleted, before the runtime is
     // unpublished: while this callback runs the runtime stays.
+    // ORDERING: SeqCst pairs with the publication in attach.
     let runtime = unsafe { &*image().runtime.load(crate::sync::Ordering::SeqCst) };
     // SAFETY: the context is the queue that the work item was made for.
     unsafe { runtime.work_item_callback(queue) };

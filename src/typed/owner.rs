@@ -4,12 +4,21 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::pin::Pin;
 
-/// A pointer that owns its target, wholly or in part, and keeps it in place.
+/// A pointer that owns its target, wholly or in part, and keeps it in place: `Arc<T>` or `Pin<Box<T>>`.
+///
+/// A queue holds it for as long as an item in the target is pending, and hands it to the function. That
+/// may be in any thread at any later time, so it borrows nothing and may be sent: `Arc<T>` needs a `T`
+/// that is `Send` and `Sync`, for others may use it meanwhile; a box needs a `T` that is `Send`.
 ///
 /// # Safety
 ///
-/// `into_raw` gives a pointer that stays valid, and its target unmoved, until `from_raw` takes it
-/// back.
+/// `into_raw` gives a pointer to the whole target that stays valid, and its target unmoved, until
+/// `from_raw` takes it back; also if other owners of the same target come and go meanwhile.
+#[diagnostic::on_unimplemented(
+    message = "a queue cannot hold `{Self}`",
+    label = "neither an `Arc<T>` nor a `Pin<Box<T>>` that may go to another thread",
+    note = "`Arc<T>` needs `T: Send + Sync + 'static`, `Pin<Box<T>>` needs `T: Send + 'static`"
+)]
 pub unsafe trait Owner: Sized + Send + 'static {
     /// What it points to.
     type Target;
@@ -43,8 +52,10 @@ unsafe impl<T: Send + 'static> Owner for Pin<Box<T>> {
         Box::into_raw(unsafe { Self::into_inner_unchecked(self) })
     }
     unsafe fn from_raw(raw: *const T) -> Self {
-        // SAFETY: by the caller's word it came from `Box::into_raw`, and was pinned.
-        unsafe { Self::new_unchecked(Box::from_raw(raw.cast_mut())) }
+        // SAFETY: by the caller's word it came from `Box::into_raw`.
+        let target = unsafe { Box::from_raw(raw.cast_mut()) };
+        // SAFETY: it was pinned before it became a raw pointer, and has not moved since.
+        unsafe { Self::new_unchecked(target) }
     }
 }
 
@@ -59,4 +70,14 @@ pub(super) fn expose<P: Owner>(owner: P) -> *const P::Target {
 /// The container of the item at `address`, `offset` bytes into it, as [`expose`] gave it up.
 pub(super) fn container<T>(address: usize, offset: usize) -> *const T {
     core::ptr::with_exposed_provenance(address - offset)
+}
+
+/// Takes back the owner of the container of the item at `address`.
+///
+/// # Safety
+///
+/// The item was pending with an owner given up by [`expose`], and is the caller's now.
+pub(super) unsafe fn take_back<P: Owner>(address: usize, offset: usize) -> P {
+    // SAFETY: by the caller's word the container's address is one that was given up, once.
+    unsafe { P::from_raw(container(address, offset)) }
 }

@@ -13,23 +13,54 @@ pub(crate) enum Call {
     CancelSync,
     Flush,
     FlushDelayed,
+    /// `disable_work`, which an `Enable` or `EnableAndQueue` follows.
+    Disable,
+    /// `disable_work_sync`, likewise.
+    DisableSync,
+    Enable,
+    EnableAndQueue,
 }
 
 impl Call {
     /// When a run that this call brings about is allowed, if it can bring one about.
     pub(super) fn allows_from(self, now: u64) -> Option<u64> {
         match self {
-            Self::Queue | Self::FlushDelayed => Some(0),
+            Self::Queue | Self::FlushDelayed | Self::EnableAndQueue => Some(0),
             Self::QueueDelayed(delay) | Self::Modify(delay) => Some(now + delay),
-            Self::Cancel | Self::CancelSync | Self::Flush => None,
+            Self::Cancel
+            | Self::CancelSync
+            | Self::Flush
+            | Self::Disable
+            | Self::DisableSync
+            | Self::Enable => None,
         }
     }
     /// Whether it can make an item pending.
-    pub(super) fn arms(self) -> bool {
-        matches!(self, Self::Queue | Self::QueueDelayed(_) | Self::Modify(_))
+    pub(crate) fn arms(self) -> bool {
+        matches!(
+            self,
+            Self::Queue | Self::QueueDelayed(_) | Self::Modify(_) | Self::EnableAndQueue
+        )
     }
     pub(super) fn cancels(self) -> bool {
-        matches!(self, Self::Cancel | Self::CancelSync)
+        matches!(
+            self,
+            Self::Cancel | Self::CancelSync | Self::Disable | Self::DisableSync
+        )
+    }
+    /// Whether queueing is refused from its beginning, and whether until its end at most.
+    pub(super) fn holds_off(self) -> (bool, bool) {
+        match self {
+            Self::CancelSync => (true, true),
+            Self::Disable | Self::DisableSync => (true, false),
+            Self::Enable | Self::EnableAndQueue => (false, true),
+            Self::Queue
+            | Self::QueueDelayed(_)
+            | Self::Modify(_)
+            | Self::Cancel
+            | Self::Flush
+            | Self::FlushDelayed => (false, false),
+        }
     }
 }
 
@@ -45,6 +76,11 @@ pub(crate) enum Home {
 }
 
 impl Home {
+    /// Whether it can be that queue.
+    pub(crate) fn may_be_at(self, queue: usize) -> bool {
+        self == Self::Any || self.is_at(queue)
+    }
+
     /// Whether it is that queue and no other.
     pub(crate) fn is_at(self, queue: usize) -> bool {
         match self {
@@ -89,7 +125,10 @@ pub(super) struct AllTraffic {
     pub(super) external: Traffic,
     /// By the work's own function.
     pub(super) own: Traffic,
+    /// What refuses queueing: `_sync` cancels, and disables until they are enabled.
     pub(super) syncs: Traffic,
+    /// Drains of a queue that it may be queued on.
+    pub(super) drains: Traffic,
     pub(super) modifies: Traffic,
     /// Calls that can make it pending.
     pub(super) arming: Traffic,
@@ -105,6 +144,12 @@ pub(super) struct Work {
     /// `mod_delayed_work` that said no while a cancel was under way: armed, or refused.
     pub(super) maybe: u32,
     pub(super) cancelled: u32,
+    /// `mod_delayed_work` that said yes while a queue drained: moved, or dropped.
+    pub(super) dropped: u32,
+    /// What was uncertain because a queue drained, and is settled since.
+    pub(super) slack: u32,
+    /// `disable_work_sync` that have returned, and not been enabled.
+    pub(super) held_off: u32,
     pub(super) begun: u32,
     pub(super) ended: u32,
     /// The runs that are under way, by number.
@@ -122,7 +167,14 @@ impl Work {
     /// Accepted and not yet seen to run or to be cancelled; `None` if that is not certain.
     pub(super) fn open(&self) -> Option<i64> {
         let gone = i64::from(self.begun) + i64::from(self.cancelled);
-        (self.maybe == 0).then_some(i64::from(self.accepted) - gone)
+        (self.maybe == 0 && self.dropped == 0).then_some(i64::from(self.accepted) - gone)
+    }
+    /// Acceptances that a drain may have taken back, which count as accepted and cancelled then.
+    pub(super) fn uncertain(&self) -> u64 {
+        match self.traffic.drains.begun {
+            0 => 0,
+            _ => u64::from(self.slack + self.maybe + self.dropped),
+        }
     }
     /// The one pending instance's earliest time, if it is certain that there is one with a timer.
     pub(super) fn armed_until(&self) -> Option<u64> {
@@ -146,7 +198,7 @@ impl Work {
         self.sum()?;
         law(
             "conservation",
-            self.begun + self.cancelled >= self.accepted,
+            self.begun + self.cancelled + self.dropped >= self.accepted,
             || {
                 let Self {
                     accepted,
@@ -163,7 +215,7 @@ impl Work {
     }
     /// Whether all that was accepted by `then` has ended or was cancelled.
     pub(super) fn covers(&self, then: u32) -> bool {
-        self.ended + self.cancelled + self.traffic.cancelling.under_way >= then
+        self.ended + self.cancelled + self.dropped + self.traffic.cancelling.under_way >= then
     }
 }
 
@@ -185,7 +237,7 @@ pub(crate) struct Ticket {
 
 impl AllTraffic {
     /// The kinds that a call is of.
-    pub(super) fn of(&mut self, call: Call, own: bool) -> impl Iterator<Item = &mut Traffic> {
+    fn of(&mut self, call: Call, own: bool) -> impl Iterator<Item = &mut Traffic> {
         [
             Some(if own {
                 &mut self.own
@@ -194,11 +246,28 @@ impl AllTraffic {
             }),
             call.arms().then_some(&mut self.arming),
             call.cancels().then_some(&mut self.cancelling),
-            (call == Call::CancelSync).then_some(&mut self.syncs),
             matches!(call, Call::Modify(_)).then_some(&mut self.modifies),
         ]
         .into_iter()
         .flatten()
+    }
+    /// A call is about to be made.
+    pub(super) fn begin(&mut self, call: Call, own: bool) {
+        self.of(call, own).for_each(Traffic::begin);
+        if call.holds_off().0 {
+            self.syncs.begin();
+        }
+    }
+    /// It has answered.
+    pub(super) fn end(&mut self, call: Call, own: bool) {
+        self.of(call, own).for_each(Traffic::end);
+        if call.holds_off().1 {
+            self.syncs.end();
+        }
+    }
+    /// Whether anything but a call that began at `then` can have refused a queueing since.
+    pub(super) fn refuses(self, then: Self) -> bool {
+        self.syncs.overlapped(then.syncs, 0) || self.drains.overlapped(then.drains, 0)
     }
 }
 
@@ -211,17 +280,30 @@ impl Work {
                 self.reasons.retain(|(id, _)| *id != ticket.id);
             }
             (Call::Modify(_), false) => {
-                // While it is cancelled with a `_sync` call it says no and does nothing (row D13).
-                if self.traffic.syncs.overlapped(ticket.traffic.syncs, 0) {
+                // While it is cancelled with a `_sync` call, or disabled, it says no and does nothing
+                // (row D13).
+                if self.traffic.refuses(ticket.traffic) {
                     self.maybe += 1;
                 } else {
                     self.accepted += 1;
                 }
             }
-            (Call::Cancel | Call::CancelSync, true) => self.cancelled += 1,
-            (Call::Modify(_), true)
-            | (Call::Cancel | Call::CancelSync, false)
-            | (Call::Flush | Call::FlushDelayed, _) => {}
+            // Enabled for certain; somebody else may have queued it first.
+            (Call::EnableAndQueue, true) => self.maybe += 1,
+            (Call::Cancel | Call::CancelSync | Call::Disable | Call::DisableSync, true) => {
+                self.cancelled += 1;
+            }
+            (Call::Modify(_), true) => {
+                if self.traffic.drains.overlapped(ticket.traffic.drains, 0) {
+                    self.dropped += 1;
+                }
+            }
+            (Call::Cancel | Call::CancelSync | Call::Disable | Call::DisableSync, false)
+            | (Call::Enable | Call::Flush | Call::FlushDelayed, _)
+            | (Call::EnableAndQueue, false) => {}
+        }
+        if ticket.call == Call::DisableSync {
+            self.held_off += 1;
         }
     }
 
@@ -234,8 +316,12 @@ impl Work {
         };
         let right = match ticket.call {
             Call::Queue | Call::QueueDelayed(_) => !pending,
-            Call::Modify(_) | Call::Cancel | Call::CancelSync => pending,
-            Call::Flush | Call::FlushDelayed => return Ok(()),
+            Call::Modify(_)
+            | Call::Cancel
+            | Call::CancelSync
+            | Call::Disable
+            | Call::DisableSync => pending,
+            Call::Enable | Call::EnableAndQueue | Call::Flush | Call::FlushDelayed => return Ok(()),
         };
         law("answer", answer == right, || {
             format!("for certain it was pending: {pending}")
@@ -264,6 +350,15 @@ impl Work {
         }
     }
 
+    /// An enable brings the depth to zero if nobody else holds the work off.
+    pub(super) fn check_enable(&self, ticket: &Ticket, answer: bool) -> Verdict {
+        let then = ticket.traffic.syncs;
+        let only_ours = then.under_way == 1 && self.traffic.syncs.begun == then.begun;
+        law("answer", answer || !only_ours, || {
+            "enabled by the only one who had disabled it".to_owned()
+        })
+    }
+
     pub(super) fn check_cancel_sync(
         &mut self,
         ticket: &Ticket,
@@ -282,8 +377,12 @@ impl Work {
             })?;
             self.sum_at_rest()?;
             // Nothing is open: what was uncertain is known now.
+            if self.traffic.drains.begun > 0 {
+                self.slack += self.maybe + self.dropped;
+            }
             self.accepted = self.begun + self.cancelled;
             self.maybe = 0;
+            self.dropped = 0;
             self.reasons.clear();
             self.used = 0;
         }
@@ -320,6 +419,12 @@ pub(super) fn outcome(call: Call, own: bool, answer: bool) -> &'static str {
         (Call::Cancel, _, false) => "cancel of an idle work",
         (Call::CancelSync, _, true) => "cancel_sync of a pending work",
         (Call::CancelSync, _, false) => "cancel_sync of an idle work",
+        (Call::Disable | Call::DisableSync, _, true) => "disable of a pending work",
+        (Call::Disable | Call::DisableSync, _, false) => "disable of an idle work",
+        (Call::Enable, _, true) => "enabled",
+        (Call::Enable, _, false) => "enabled, and still disabled",
+        (Call::EnableAndQueue, _, true) => "enabled and queued",
+        (Call::EnableAndQueue, _, false) => "enabled and not queued",
         (Call::Flush | Call::FlushDelayed, _, true) => "flush waited",
         (Call::Flush | Call::FlushDelayed, _, false) => "flush did not wait",
         (Call::Queue | Call::QueueDelayed(_) | Call::Modify(_), true, true) => "own requeue: true",

@@ -12,8 +12,10 @@
 //! | `early` | no run before its delay is over |
 //! | `max_active` | per queue, and per queueing CPU if the queue is bound |
 //! | `order` | an ordered queue starts works in the order in which they were queued |
+//! | `freeze` | nothing of a frozen queue is inside when the freeze returns, or begins before the thaw |
 //! | `flush`, `flush_workqueue` | what was queued before the call has ended when it returns |
 //! | `cancel_sync` | who was inside when it began is gone; without producers nobody is inside |
+//! | `disable_work` | nothing begins between the return of a `disable_work_sync` and the enable |
 
 mod account;
 
@@ -36,11 +38,30 @@ struct Queue {
     limits: Limits,
     inside: u32,
     inside_pinned: Vec<u32>,
+    /// Freezes that have returned, less thaws that have begun.
+    frozen: u32,
 }
 
 /// A `flush_workqueue` that is under way: for each work its runs, and what must have ended.
 #[must_use]
 pub(crate) struct QueueTicket(Vec<(usize, Vec<u32>, u32)>);
+
+/// A `drain_workqueue` that is under way.
+#[must_use]
+pub(crate) struct DrainTicket {
+    /// The works that it may have refused.
+    refused: Vec<usize>,
+    flush: QueueTicket,
+}
+
+/// What all accounts add up to at the end. Where a drain refused calls the sums are not certain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    /// At least, at most.
+    pub(crate) accepted: (u64, u64),
+    pub(crate) run: u64,
+    pub(crate) cancelled: (u64, u64),
+}
 
 /// All accounts.
 pub(crate) struct Accounts {
@@ -68,6 +89,7 @@ impl Accounts {
             limits,
             inside: 0,
             inside_pinned: vec![0; limits.cpus as usize],
+            frozen: 0,
         });
     }
 
@@ -79,6 +101,9 @@ impl Accounts {
             accepted: 0,
             maybe: 0,
             cancelled: 0,
+            dropped: 0,
+            slack: 0,
+            held_off: 0,
             begun: 0,
             ended: 0,
             inside: Vec::new(),
@@ -117,8 +142,9 @@ impl Accounts {
             begun: account.begun,
             place: account.place.take(),
         };
-        for traffic in account.traffic.of(call, own) {
-            traffic.begin();
+        account.traffic.begin(call, own);
+        if matches!(call, Call::Enable | Call::EnableAndQueue) {
+            account.held_off = account.held_off.saturating_sub(1);
         }
         if let Some(from) = call.allows_from(now) {
             account.reasons.push((id, from));
@@ -132,13 +158,14 @@ impl Accounts {
         let sequence = self.sequence;
         let Ticket { call, own, id, .. } = ticket;
         let account = &mut self.works[ticket.work];
-        for traffic in account.traffic.of(call, own) {
-            traffic.end();
-        }
+        account.traffic.end(call, own);
         let (then, traffic) = (ticket.traffic, account.traffic);
         let (external, ours) = (u64::from(!own), u64::from(own));
         let undisturbed = !traffic.external.overlapped(then.external, external);
-        let alone = undisturbed && !traffic.own.overlapped(then.own, ours);
+        let holds_off = u64::from(call.holds_off().0);
+        let free = !traffic.syncs.overlapped(then.syncs, holds_off)
+            && !traffic.drains.overlapped(then.drains, 0);
+        let alone = undisturbed && free && !traffic.own.overlapped(then.own, ours);
         account.book(&ticket, answer);
         let mut verdict = account.sum();
         let mut check = |next: Verdict| {
@@ -155,9 +182,17 @@ impl Accounts {
             account.settle_place(&ticket, answer, sequence);
         }
         match call {
-            Call::CancelSync => check(account.check_cancel_sync(&ticket, undisturbed, pending)),
+            Call::CancelSync | Call::DisableSync => {
+                check(account.check_cancel_sync(&ticket, undisturbed, pending));
+            }
+            Call::Enable => check(account.check_enable(&ticket, answer)),
             Call::Flush | Call::FlushDelayed => check(account.check_flush(&ticket)),
-            Call::Queue | Call::QueueDelayed(_) | Call::Modify(_) | Call::Cancel => {}
+            Call::Queue
+            | Call::QueueDelayed(_)
+            | Call::Modify(_)
+            | Call::Cancel
+            | Call::Disable
+            | Call::EnableAndQueue => {}
         }
         let what = outcome(call, own, answer);
         if alone && (ticket.open == Some(0) || ticket.armed_until.is_some_and(|from| from > now)) {
@@ -178,6 +213,11 @@ impl Accounts {
         account.begun += 1;
         account.used += 1;
         account.sum().map_err(at)?;
+        let held_off = account.held_off;
+        law("disable_work", held_off == 0, || {
+            format!("disabled {held_off} times")
+        })
+        .map_err(at)?;
         let allowed = account
             .reasons
             .iter()
@@ -226,6 +266,9 @@ impl Accounts {
         };
         let state = &mut self.queues[queue];
         let limits = state.limits;
+        law("freeze", state.frozen == 0, || {
+            format!("queue {queue} is frozen")
+        })?;
         state.inside += 1;
         let most = limits.max_active * if limits.bound { limits.cpus } else { 1 };
         let mut holds = state.inside <= most;
@@ -294,6 +337,44 @@ impl Accounts {
         Ok(())
     }
 
+    /// `drain_workqueue` is about to be called: others are refused meanwhile.
+    pub(crate) fn drain_begins(&mut self, queue: usize) -> DrainTicket {
+        let works = self.works.iter_mut().enumerate();
+        let works = works.filter(|(_, work)| work.home.may_be_at(queue));
+        let begin = |(index, work): (usize, &mut Work)| {
+            work.traffic.drains.begin();
+            index
+        };
+        let refused = works.map(begin).collect();
+        DrainTicket {
+            refused,
+            flush: self.flush_begins(queue),
+        }
+    }
+
+    /// It has returned.
+    pub(crate) fn drain_ends(&mut self, ticket: DrainTicket) -> Verdict {
+        for index in ticket.refused {
+            self.works[index].traffic.drains.end();
+        }
+        self.flush_ends(ticket.flush)
+    }
+
+    /// A freeze has returned.
+    pub(crate) fn freeze_ends(&mut self, queue: usize) -> Verdict {
+        let state = &mut self.queues[queue];
+        state.frozen += 1;
+        let inside = state.inside;
+        law("freeze", inside == 0, || {
+            format!("queue {queue}: {inside} inside after it")
+        })
+    }
+
+    /// A thaw is about to be called.
+    pub(crate) fn thaw_begins(&mut self, queue: usize) {
+        self.queues[queue].frozen -= 1;
+    }
+
     /// The queue is destroyed: nothing of its own works is left.
     pub(crate) fn destroy_ends(&self, queue: usize) -> Verdict {
         for work in self.works.iter().filter(|work| work.home.is_at(queue)) {
@@ -305,19 +386,21 @@ impl Accounts {
         Ok(())
     }
 
-    /// At rest, with nothing pending: every account is settled. Answers accepted (at least, at most),
-    /// run and cancelled of all works.
-    pub(crate) fn close(&self) -> Result<(u64, u64, u64, u64), String> {
-        let mut sums = (0, 0, 0, 0);
+    /// At rest, with nothing pending: every account is settled.
+    pub(crate) fn close(&self) -> Result<Sums, String> {
+        let mut sums = Sums::default();
         for (index, account) in self.works.iter().enumerate() {
             let at = |broken: String| format!("{broken}; work {index} at the end");
             account.sum_at_rest().map_err(at)?;
             let empty = account.inside.is_empty() && account.ended == account.begun;
             law("conservation", empty, || "a run has not ended".to_owned()).map_err(at)?;
-            sums.0 += u64::from(account.accepted);
-            sums.1 += u64::from(account.accepted + account.maybe);
-            sums.2 += u64::from(account.begun);
-            sums.3 += u64::from(account.cancelled);
+            let (accepted, cancelled) = (u64::from(account.accepted), u64::from(account.cancelled));
+            let uncertain = account.uncertain();
+            sums.accepted.0 += accepted;
+            sums.accepted.1 += accepted + u64::from(account.maybe) + uncertain;
+            sums.run += u64::from(account.begun);
+            sums.cancelled.0 += cancelled;
+            sums.cancelled.1 += cancelled + uncertain;
         }
         Ok(sums)
     }

@@ -8,18 +8,26 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bottomhalf::linux::*;
-use bottomhalf::{WorkReentrance, counters};
+use bottomhalf::{Attachment, Config, WorkReentrance, counters};
 use kmdf_mock::sync::preempt;
 use kmdf_mock::world::{self, Interrupt, choose};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use crate::ledger::{self, Call, Home, Limits};
+use crate::ledger::{self, Call, Home, Limits, law};
+use crate::shapes::{Items, Shape};
 use crate::support::{NonReentrant, Rig, SelfReentrant, TICK_100NS, Tasklet, Work, Wq, wait_until};
+use crate::table::Actor;
 use crate::tasklets;
-use traffic::Weather;
+use crate::witness::{Hits, Witness};
 
 /// What a schedule reached, and how often.
 pub(crate) type Reached = BTreeMap<&'static str, u64>;
+
+/// What a schedule was seen to do.
+pub(crate) struct Outcome {
+    pub(crate) reached: Reached,
+    pub(crate) hits: Hits,
+}
 
 /// One thing that is wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +56,16 @@ pub(crate) enum Fault {
     Overlap,
     /// `tasklet_kill` is told, and not called.
     NoKill,
+    /// `disable_work` and `enable_work` are told, and not called.
+    NoDisableWork,
     /// `tasklet_disable` is told, and neither it nor the enable is called.
     NoDisable,
     /// A schedule is told, and now and then not called.
     LostSchedule,
+    /// Freeze and thaw are told, and not called.
+    NoFreeze,
+    /// A work that is told to be queued for a CPU is queued for any.
+    WrongCpu,
     /// Before a queue is destroyed a work that is pending on it is taken off.
     LostAtDestroy,
 }
@@ -70,6 +84,8 @@ struct Job {
     work: Work,
     home: Home,
     plain: bool,
+    /// It is queued for the CPU of its home, whoever calls; else on that CPU, if it has one.
+    on: bool,
 }
 
 struct Books {
@@ -82,7 +98,15 @@ struct Plant {
     books: Mutex<Books>,
     fault: Option<Fault>,
     cpus: u32,
-    weather: Weather,
+    shape: &'static Shape,
+    /// What is told of the bound queue.
+    max_active: u32,
+    /// Works of bound queues run on the CPU that they are queued on.
+    pin: bool,
+    /// The unbound queue can be frozen.
+    freezable: bool,
+    attachment: Mutex<Option<Arc<Attachment>>>,
+    witness: Arc<Witness>,
     /// Real and told queues, by index.
     lines: Vec<Wq>,
     jobs: OnceLock<Vec<Job>>,
@@ -106,14 +130,17 @@ fn give_way() {
 }
 
 /// Runs one schedule; what it reached.
-pub(crate) fn scenario(reentrance: WorkReentrance, cpus: u32, fault: Option<Fault>) -> Reached {
+pub(crate) fn scenario(reentrance: WorkReentrance, cpus: u32, fault: Option<Fault>) -> Outcome {
     let told = reentrance;
     let reentrance = match (fault, told) {
         (Some(Fault::Overlap), _) | (_, SelfReentrant) => SelfReentrant,
         (_, NonReentrant) => NonReentrant,
     };
-    let rig = Rig::new(reentrance);
-    let plant = Plant::build(told, cpus, fault);
+    let pin = choose(2) == 0;
+    let rig = Rig::with(reentrance, &Config::new(reentrance).pin_bound(pin));
+    // A drain refuses others, and a queue is destroyed with works armed.
+    rig.allow(&["BH02", "BH10"]);
+    let plant = Plant::build(told, (&rig, pin), cpus, fault);
     let threads: Vec<_> = (0..3 + choose(2))
         .map(|index| {
             let worker = Arc::clone(&plant);
@@ -126,12 +153,18 @@ pub(crate) fn scenario(reentrance: WorkReentrance, cpus: u32, fault: Option<Faul
     }
     plant.wind_up(&rig);
     let reached = plant.lock().works.reached.clone();
+    let hits = plant.witness.hits();
     rig.finish();
-    reached
+    Outcome { reached, hits }
 }
 
 impl Plant {
-    fn build(told: WorkReentrance, cpus: u32, fault: Option<Fault>) -> Arc<Self> {
+    fn build(
+        told: WorkReentrance,
+        (rig, pin): (&Rig, bool),
+        cpus: u32,
+        fault: Option<Fault>,
+    ) -> Arc<Self> {
         let max_active = 1 + choose(2);
         let more = if fault == Some(Fault::MoreActive) {
             2
@@ -142,10 +175,17 @@ impl Plant {
             Some(Fault::NotOrdered) => Wq::with(WQ_UNBOUND, 4),
             _ => Wq::ordered(),
         };
+        let freezable = choose(2) == 0;
+        let freeze = if freezable { WQ_FREEZABLE } else { 0 };
+        let flag = |flag, one_in| if choose(one_in) == 0 { flag } else { 0 };
+        let bound = flag(WQ_MEM_RECLAIM, 8) | flag(WQ_HIGHPRI, 4);
         let lines = vec![
             Wq::system(),
-            Wq::with(0, (max_active + more) as i32),
-            Wq::with(WQ_UNBOUND, 2 + more as i32),
+            Wq::with(bound, (max_active + more) as i32),
+            Wq::with(
+                WQ_UNBOUND | freeze | flag(WQ_MEM_RECLAIM, 8),
+                2 + more as i32,
+            ),
             ordered,
         ];
         let mut works = ledger::Accounts::new(told == NonReentrant);
@@ -169,7 +209,12 @@ impl Plant {
             }),
             fault,
             cpus,
-            weather: Weather::choose(),
+            shape: Shape::choose(),
+            max_active,
+            pin,
+            freezable,
+            attachment: Mutex::new(Some(rig.attachment())),
+            witness: Witness::new(rig.reentrance),
             lines,
             jobs: OnceLock::new(),
             tasklets: OnceLock::new(),
@@ -193,27 +238,38 @@ impl Plant {
             3 => (Home::Any, true),
             4 => (Home::Any, false),
             5 => (Home::Queue(ORDERED), false),
-            _ => (Home::Queue(BOUND), false),
+            6 => (Home::Queue(BOUND), false),
+            _ => (Home::Pinned(BOUND, cpu), false),
         };
-        let [main, delayed] = [kind(choose(7)), kind(4 + choose(3))];
-        let fair = [main, main, delayed, kind(choose(7)), kind(choose(7))];
-        let (kinds, count) = match self.weather {
-            Weather::Fair => (fair, 1 + choose(5)),
-            Weather::WorkStorm(_) => ([delayed; 5], 1 + choose(4) / 3),
-            Weather::TaskletStorm => ([delayed; 5], 1),
+        let [main, delayed] = [kind(choose(8)), kind(4 + choose(4))];
+        let fair = [main, main, delayed, kind(choose(8)), kind(choose(8))];
+        let plain = kind(choose(4));
+        let (kinds, count) = match self.shape.items {
+            Items::Any(most) => (fair, 1 + choose(most)),
+            Items::Delayed => ([delayed; 5], 1 + choose(4) / 3),
+            Items::Neighbours => ([plain; 5], 2 + choose(2)),
         };
         let jobs = kinds.into_iter().take(count as usize);
         let jobs = jobs.map(|(home, plain)| {
             let account = self.lock().works.add_work(home, plain);
             let plant = Arc::clone(self);
             let work = Work::new(move |_, _| plant.run_job(account));
-            Job { work, home, plain }
+            self.witness.watch_work(work);
+            let pinned = matches!(home, Home::Pinned(..));
+            Job {
+                work,
+                home,
+                plain,
+                on: pinned && (!plain || choose(2) == 0),
+            }
         });
         let _ = self.jobs.set(jobs.collect());
         let tasklets = (0..1 + choose(2)).map(|_| {
             let account = self.lock().tasklets.add();
             let plant = Arc::clone(self);
-            Tasklet::new(move |_, _| plant.run_tasklet(account))
+            let tasklet = Tasklet::new(move |_, _| plant.run_tasklet(account));
+            self.witness.watch_tasklet(tasklet);
+            tasklet
         });
         let _ = self.tasklets.set(tasklets.collect());
         let plant = Arc::clone(self);
@@ -239,7 +295,7 @@ impl Plant {
     /// Gives way for a while at PASSIVE_LEVEL.
     fn linger(&self) {
         match choose(8) {
-            _ if self.weather != Weather::Fair => (0..choose(3)).for_each(|_| preempt()),
+            _ if !self.shape.leisurely => (0..choose(3)).for_each(|_| preempt()),
             0 => world::sleep_100ns(u64::from(1 + choose(2 * TICK_100NS))),
             1 => world::sleep_100ns(u64::from(1 + choose(400))),
             2 | 3 => {}
@@ -289,7 +345,10 @@ impl Plant {
     }
 
     fn run_job(self: &Arc<Self>, account: usize) {
+        // The jobs are the first works of either bookkeeping, in the same order.
+        self.witness.work_enters(account);
         let run = self.enter(account);
+        self.check_cpu(account);
         self.linger();
         match choose(8) {
             0 | 1 => self.produce("by a function", || self.requeue(account)),
@@ -300,7 +359,30 @@ impl Plant {
         if choose(2) == 0 {
             self.linger();
         }
+        self.check_cpu(account);
         self.leave(account, run);
+        self.witness.work_leaves(account);
+    }
+
+    /// A work that is queued for a CPU runs there, from beginning to end.
+    fn check_cpu(&self, account: usize) {
+        let job = &self.jobs()[account];
+        let Home::Pinned(_, wanted) = job.home else {
+            return;
+        };
+        if job.on || self.pin {
+            let cpu = world::current_cpu();
+            let there = law("cpu", cpu == wanted, || {
+                format!("work {account} is on CPU {cpu}, not {wanted}")
+            });
+            self.must(there);
+            self.reach("ran on its CPU");
+        }
+    }
+
+    fn attachment(&self) -> Arc<Attachment> {
+        let attachment = self.attachment.lock().unwrap().clone();
+        attachment.expect("attached until the plant is wound up")
     }
 
     /// The function queues its own work.
@@ -325,6 +407,7 @@ impl Plant {
     }
 
     fn run_tasklet(&self, account: usize) {
+        self.must(self.witness.tasklet_enters(account));
         let entered = self.lock().tasklets.run_begins(account);
         self.must(entered);
         give_way();
@@ -363,13 +446,14 @@ impl Plant {
             self.wait_a_while(|books| books.works.close().is_ok());
         }
         self.destroy_queues();
+        *self.attachment.lock().unwrap() = None;
         let early = hurry && choose(2) == 0;
         if early {
             let last = self.start_once(self.lines[SYSTEM], 0);
             if self.lock().works.ended(last) == 0 {
                 self.reach("detached with works pending");
             }
-            rig.detach();
+            self.witness.acting(Actor::End, || rig.detach());
         } else {
             self.wait_a_while(|books| books.works.close().is_ok());
             world::settle();
@@ -377,10 +461,12 @@ impl Plant {
         self.compare(early);
         for job in self.jobs() {
             sim_assert_eq!(job.work.pending(), false);
+            Witness::unwatch(job.work);
             job.work.free();
         }
         for tasklet in self.tasklets() {
             sim_assert_eq!(tasklet.state(), 0);
+            Witness::unwatch_tasklet(*tasklet);
             tasklet.free();
         }
     }
@@ -402,10 +488,11 @@ impl Plant {
             if let Some(job) = pending {
                 self.reach("a destroyed queue had works pending");
                 if self.is(Fault::LostAtDestroy) {
-                    job.work.cancel_delayed();
+                    let cancel = || job.work.cancel_delayed();
+                    self.witness.acting(Actor::Cancel, cancel);
                 }
             }
-            line.destroy();
+            self.witness.acting(Actor::End, || line.destroy());
             let at_rest = self.lock().works.destroy_ends(queue);
             self.must(at_rest);
         }
@@ -414,20 +501,22 @@ impl Plant {
     /// All accounts are settled, and the crate's own counters say the same.
     fn compare(&self, detached: bool) {
         let works = self.lock().works.close();
-        let (least, most, run, cancelled) = self.must(works);
+        let sums = self.must(works);
         let tasklets = self.lock().tasklets.close();
         let tasklets = self.must(tasklets);
         if detached {
             return;
         }
         let counts = counters();
-        sim_assert_eq!(counts.run, run + tasklets, "counters: run");
-        sim_assert_eq!(counts.cancelled, cancelled, "counters: cancelled");
+        let within = |what: &str, value: u64, (least, most): (u64, u64)| {
+            sim_assert!(
+                (least..=most).contains(&value),
+                "counters: {what} {value}, and {least} to {most}"
+            );
+        };
+        sim_assert_eq!(counts.run, sums.run + tasklets, "counters: run");
+        within("cancelled", counts.cancelled, sums.cancelled);
         sim_assert_eq!(counts.pending, 0, "counters: pending");
-        let accepted = counts.accepted - tasklets;
-        sim_assert!(
-            (least..=most).contains(&accepted),
-            "counters: accepted {accepted}, and {least} to {most}"
-        );
+        within("accepted", counts.accepted - tasklets, sums.accepted);
     }
 }

@@ -5,44 +5,41 @@ use std::sync::Arc;
 use bottomhalf::linux::*;
 use kmdf_mock::world::{self, choose, run_on_cpu};
 
-use super::{Fault, Plant};
+use super::{BOUND, Fault, Plant, UNBOUND};
 use crate::ledger::{Call, Home, law};
+use crate::shapes::{Event, pick};
 use crate::support::{TICK_100NS, Work, Wq};
+use crate::table::Actor;
 
-/// What the traffic of a schedule is like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weather {
-    /// Everything, at leisure.
-    Fair,
-    /// A few calls on one or two works, without a pause.
-    WorkStorm([Call; 3]),
-    /// The same with tasklets.
-    TaskletStorm,
-}
+/// A call, and as whom it is made.
+type Deed = (Actor, Box<dyn Fn() -> bool>);
 
-impl Weather {
-    pub(super) fn choose() -> Self {
-        match choose(8) {
-            0..=2 => {
-                let other = || match choose(8) {
-                    0 => Call::Queue,
-                    1 | 2 => Call::QueueDelayed(0),
-                    3 | 4 => Call::Modify(0),
-                    5 => Call::Cancel,
-                    6 => Call::CancelSync,
-                    _ => Call::FlushDelayed,
-                };
-                Self::WorkStorm([Call::Queue, other(), other()])
-            }
-            3 => Self::TaskletStorm,
-            _ => Self::Fair,
-        }
+/// A call that queues, for a CPU.
+fn on_cpu(cpu: u32, work: Work, wq: Wq, call: Call, delay: u64) -> Deed {
+    let (cpu, item) = (cpu as i32, work.dwork());
+    // SAFETY: the item and the queue are alive until the plant is wound up.
+    let queue = move || unsafe { queue_work_on(cpu, wq.0, item.cast()) };
+    // SAFETY: as above.
+    let delayed = move || unsafe { queue_delayed_work_on(cpu, wq.0, item, delay) };
+    // SAFETY: as above.
+    let modify = move || unsafe { mod_delayed_work_on(cpu, wq.0, item, delay) };
+    if matches!(call, Call::Modify(_)) {
+        (Actor::Modify, Box::new(modify))
+    } else if !matches!(call, Call::QueueDelayed(_)) {
+        (Actor::Queue, Box::new(queue))
+    } else if delay == 0 {
+        (Actor::Queue, Box::new(delayed))
+    } else {
+        (Actor::QueueDelayed, Box::new(delayed))
     }
 }
 
 /// Whether a call blocks.
 fn waits(call: Call) -> bool {
-    matches!(call, Call::CancelSync | Call::Flush | Call::FlushDelayed)
+    matches!(
+        call,
+        Call::CancelSync | Call::Flush | Call::FlushDelayed | Call::DisableSync
+    )
 }
 
 /// A work that frees its own memory.
@@ -69,9 +66,9 @@ unsafe extern "C" fn run_once(work: *mut work_struct) {
 impl Plant {
     /// A random call that does not wait. `function` is the account of the caller.
     pub(super) fn poke(&self, function: Option<usize>) {
-        let tasklet = match self.weather {
-            Weather::TaskletStorm => choose(4) > 0,
-            Weather::Fair | Weather::WorkStorm(_) => choose(4) == 0,
+        let tasklet = match self.shape.name {
+            "tasklets" => choose(4) > 0,
+            _ => choose(4) == 0,
         };
         if tasklet {
             return self.schedule(choose(self.tasklets().len() as u32) as usize, false);
@@ -84,8 +81,8 @@ impl Plant {
     /// A random call on a work; from 8 on one that waits. Delays are random too, see [`Self::call`].
     pub(super) fn any_call(&self, account: usize, kinds: u32) -> Call {
         let plain = self.jobs()[account].plain;
-        if let Weather::WorkStorm(calls) = self.weather {
-            let call = calls[choose(3) as usize];
+        if !self.shape.calls.is_empty() {
+            let call = pick(self.shape.calls);
             let wrong = plain && matches!(call, Call::QueueDelayed(_) | Call::Modify(_));
             let allowed = !wrong && (kinds > 8 || !waits(call));
             return if allowed { call } else { Call::Queue };
@@ -110,17 +107,24 @@ impl Plant {
             Home::Pinned(queue, cpu) => (queue, Some(cpu)),
         };
         let wq = self.lines[queue];
+        let tell = |on| self.tell(account, (job.work, on), wq, call, own);
         match cpu {
-            Some(cpu) if world::current_irql() < 2 => {
-                run_on_cpu(cpu, || self.tell(account, job.work, wq, call, own));
-            }
+            Some(cpu) if job.on => tell(Some(cpu)),
+            Some(cpu) if world::current_irql() < 2 => run_on_cpu(cpu, || tell(None)),
             Some(cpu) if cpu != world::current_cpu() => {}
-            _ => self.tell(account, job.work, wq, call, own),
+            _ => tell(None),
         }
     }
 
-    /// Tells a call, makes it, tells its answer.
-    pub(super) fn tell(&self, account: usize, work: Work, wq: Wq, call: Call, own: bool) {
+    /// Tells a call on a work, which may have a CPU of its own, makes it, tells its answer.
+    pub(super) fn tell(
+        &self,
+        account: usize,
+        (work, on): (Work, Option<u32>),
+        wq: Wq,
+        call: Call,
+        own: bool,
+    ) {
         let delay = match choose(8) {
             0 | 1 => 0,
             2..=4 => 1,
@@ -132,27 +136,21 @@ impl Plant {
         let whole = if delay > 1000 { 0 } else { delay };
         let short = if self.is(Fault::ShortDelay) { 2 } else { 0 };
         let time = (whole + short) * u64::from(TICK_100NS);
-        let told = match call {
-            Call::QueueDelayed(_) => Call::QueueDelayed(time),
-            Call::Modify(_) => Call::Modify(time),
-            Call::Queue | Call::Cancel | Call::CancelSync | Call::Flush | Call::FlushDelayed => {
-                call
-            }
+        let told = if matches!(call, Call::QueueDelayed(_)) {
+            Call::QueueDelayed(time)
+        } else if matches!(call, Call::Modify(_)) {
+            Call::Modify(time)
+        } else {
+            call
         };
         let now = world::now_100ns();
         let ticket = self.lock().works.begin(account, told, own, now);
-        let mut answer = match call {
-            Call::Queue => work.queue(wq),
-            Call::QueueDelayed(_) => work.queue_delayed(wq, delay),
-            Call::Modify(_) => work.modify(wq, delay),
-            Call::Cancel => work.cancel_delayed(),
-            Call::CancelSync if self.is(Fault::NoWait) => work.cancel_delayed(),
-            Call::CancelSync => work.cancel_delayed_sync(),
-            Call::Flush | Call::FlushDelayed if self.is(Fault::NoFlush) => false,
-            Call::Flush => work.flush(),
-            Call::FlushDelayed => work.flush_delayed(),
+        let (actor, make) = match on.filter(|_| !self.is(Fault::WrongCpu)) {
+            Some(cpu) if call.arms() => on_cpu(cpu, work, wq, call, delay),
+            _ => self.really(work, wq, call, delay),
         };
-        let pending = call == Call::CancelSync && work.pending();
+        let mut answer = self.witness.acting(actor, make);
+        let pending = matches!(call, Call::CancelSync | Call::DisableSync) && work.pending();
         match (self.fault, call) {
             (Some(Fault::ForgetCancel), Call::Cancel) => answer = false,
             (Some(Fault::ForgetQueue), Call::Queue) if choose(8) == 0 => answer = false,
@@ -164,14 +162,84 @@ impl Plant {
         self.must(verdict);
     }
 
+    /// What is called for a call that is told, and as whom.
+    fn really(&self, work: Work, wq: Wq, call: Call, delay: u64) -> (Actor, Box<dyn Fn() -> bool>) {
+        let item = move || work.work();
+        match call {
+            Call::Queue => (Actor::Queue, Box::new(move || work.queue(wq))),
+            Call::QueueDelayed(_) if delay == 0 => {
+                (Actor::Queue, Box::new(move || work.queue_delayed(wq, 0)))
+            }
+            Call::QueueDelayed(_) => {
+                let queue = move || work.queue_delayed(wq, delay);
+                (Actor::QueueDelayed, Box::new(queue))
+            }
+            Call::Modify(_) => (Actor::Modify, Box::new(move || work.modify(wq, delay))),
+            Call::CancelSync if !self.is(Fault::NoWait) => {
+                let cancel = move || work.cancel_delayed_sync();
+                (Actor::CancelSync, Box::new(cancel))
+            }
+            Call::Cancel | Call::CancelSync => {
+                (Actor::Cancel, Box::new(move || work.cancel_delayed()))
+            }
+            Call::Flush | Call::FlushDelayed if self.is(Fault::NoFlush) => {
+                (Actor::Flush, Box::new(|| false))
+            }
+            Call::Flush => (Actor::Flush, Box::new(move || work.flush())),
+            Call::FlushDelayed => (Actor::FlushDelayed, Box::new(move || work.flush_delayed())),
+            Call::Disable | Call::DisableSync | Call::Enable if self.is(Fault::NoDisableWork) => {
+                (Actor::Disable, Box::new(move || call == Call::Enable))
+            }
+            Call::EnableAndQueue if self.is(Fault::NoDisableWork) => {
+                (Actor::Queue, Box::new(move || work.queue(wq)))
+            }
+            Call::Disable => {
+                // SAFETY: the item is alive.
+                let disable = move || unsafe { disable_work(item()) };
+                (Actor::Disable, Box::new(disable))
+            }
+            Call::DisableSync => {
+                // SAFETY: the item is alive.
+                let disable = move || unsafe { disable_work_sync(item()) };
+                (Actor::DisableSync, Box::new(disable))
+            }
+            Call::Enable => {
+                // SAFETY: the item is alive.
+                let enable = move || unsafe { enable_work(item()) };
+                (Actor::Enable, Box::new(enable))
+            }
+            Call::EnableAndQueue => {
+                // SAFETY: the item and the queue are alive.
+                let enable = move || unsafe { enable_and_queue_work(wq.0, item()) };
+                (Actor::EnableAndQueue, Box::new(enable))
+            }
+        }
+    }
+
+    /// Disables a work, does what does not wait, enables it.
+    pub(super) fn disable_work_for_a_while(&self, account: usize) {
+        self.call(account, pick(&[Call::Disable, Call::DisableSync]), false);
+        if choose(2) == 0 {
+            let call = self.any_call(account, 8);
+            self.call(account, call, false);
+        }
+        self.linger();
+        // There is no call that enables and queues for a CPU.
+        let on = self.jobs()[account].on;
+        let enable = pick(&[Call::Enable, Call::EnableAndQueue]);
+        self.call(account, if on { Call::Enable } else { enable }, false);
+    }
+
     pub(super) fn schedule(&self, account: usize, own: bool) {
         let tasklet = self.tasklets()[account];
         let ticket = self.lock().tasklets.schedule_begins(account, own);
         let lost = self.is(Fault::LostSchedule) && choose(2) == 0;
         match choose(3) {
             _ if lost => {}
-            0 => tasklet.hi_schedule(),
-            _ => tasklet.schedule(),
+            0 => self
+                .witness
+                .acting(Actor::HiSchedule, || tasklet.hi_schedule()),
+            _ => self.witness.acting(Actor::Schedule, || tasklet.schedule()),
         }
         self.lock().tasklets.schedule_ends(ticket);
     }
@@ -180,7 +248,7 @@ impl Plant {
         let tasklet = self.tasklets()[account];
         let ticket = self.lock().tasklets.kill_begins(account);
         if !self.is(Fault::NoKill) {
-            tasklet.kill();
+            self.witness.acting(Actor::Kill, || tasklet.kill());
         }
         let state = tasklet.state();
         let ended = self.lock().tasklets.kill_ends(ticket, state);
@@ -192,9 +260,22 @@ impl Plant {
     /// Disables, does what does not wait, enables.
     pub(super) fn disable_for_a_while(&self, account: usize) {
         let tasklet = self.tasklets()[account];
+        let enable = || {
+            self.witness
+                .acting(Actor::TaskletEnable, || tasklet.enable())
+        };
+        if choose(4) == 0 {
+            // A run that has begun may still enter the function: nothing is told of it.
+            // SAFETY: the item is alive.
+            let disable = || unsafe { tasklet_disable_nosync(tasklet.raw()) };
+            self.witness.acting(Actor::DisableNosync, disable);
+            self.linger();
+            return enable();
+        }
         let really = !self.is(Fault::NoDisable);
         if really {
-            tasklet.disable();
+            let disable = || tasklet.disable();
+            self.witness.acting(Actor::TaskletDisable, disable);
         }
         let disabled = self.lock().tasklets.disable_ends(account);
         self.must(disabled);
@@ -204,51 +285,101 @@ impl Plant {
         self.linger();
         self.lock().tasklets.enable_begins(account);
         if really {
-            tasklet.enable();
+            enable();
         }
     }
 
     /// What a thread does.
     pub(super) fn traffic(self: &Arc<Self>) {
-        let events = match self.weather {
-            Weather::Fair => 8 + choose(24),
-            Weather::WorkStorm(_) | Weather::TaskletStorm => 40 + choose(120),
-        };
-        for _ in 0..events {
+        let (least, more) = self.shape.events;
+        for _ in 0..least + choose(more) {
             let job = choose(self.jobs().len() as u32) as usize;
             let tasklet = choose(self.tasklets().len() as u32) as usize;
-            let event = match self.weather {
-                Weather::Fair => choose(24),
-                Weather::WorkStorm(_) if choose(24) == 0 => 21,
-                Weather::WorkStorm(_) => [0, 0, 0, 0, 0, 0, 12, 18][choose(8) as usize],
-                Weather::TaskletStorm => [12, 13, 13, 13, 15, 15, 16, 18][choose(8) as usize],
-            };
-            match event {
-                0..=11 => {
+            match self.shape.event() {
+                Event::Work => {
                     let call = self.any_call(job, 12);
                     self.call(job, call, false);
                 }
-                12 => world::at_dispatch(|| self.poke(None)),
-                13 | 14 => self.schedule(tasklet, false),
-                15 => self.kill(tasklet),
-                16 => self.disable_for_a_while(tasklet),
-                17 => self.flush_queue(),
-                18 | 19 => self.nic.get().expect("built").raise(choose(self.cpus)),
-                20 => {
-                    let queue = self.lines[choose(self.lines.len() as u32) as usize];
+                Event::DisableWork => self.disable_work_for_a_while(job),
+                Event::Poke => world::at_dispatch(|| self.poke(None)),
+                Event::Schedule => self.schedule(tasklet, false),
+                Event::Kill => self.kill(tasklet),
+                Event::DisableTasklet => self.disable_for_a_while(tasklet),
+                Event::FlushQueue => self.flush_queue(),
+                Event::DrainQueue => self.drain_queue(),
+                Event::MaxActive => self.change_max_active(),
+                Event::Freeze => self.freeze_for_a_while(),
+                Event::Interrupt => self.nic.get().expect("built").raise(choose(self.cpus)),
+                Event::Once => {
+                    let queue = pick(&self.lines);
                     self.start_once(queue, choose(3).into());
                 }
-                21 if choose(3) == 0 => self.private_queue(),
-                _ => self.linger(),
+                Event::PrivateQueue => {
+                    if choose(3) == 0 {
+                        self.private_queue();
+                    }
+                }
+                Event::Linger => self.linger(),
             }
         }
+    }
+
+    /// Gives a queue another `max_active`, which is not above what is told of it.
+    fn change_max_active(&self) {
+        let (queue, most) = pick(&[(BOUND, self.max_active), (UNBOUND, 2)]);
+        let more = if self.is(Fault::MoreActive) { 2 } else { 0 };
+        let wanted = 1 + choose(most) + more;
+        // SAFETY: the queue is alive until the plant is wound up.
+        unsafe { workqueue_set_max_active(self.lines[queue].0, wanted as i32) };
+        self.reach("max_active changed");
+    }
+
+    /// Freezes, does what does not wait, thaws.
+    fn freeze_for_a_while(&self) {
+        if !self.freezable {
+            return;
+        }
+        let really = !self.is(Fault::NoFreeze);
+        if really {
+            self.attachment().freeze();
+        }
+        let frozen = self.lock().works.freeze_ends(UNBOUND);
+        self.must(frozen);
+        let mut frozen = self.jobs().iter().filter(|job| job.home.is_at(UNBOUND));
+        if frozen.any(|job| job.work.pending()) {
+            self.reach("froze with works pending");
+        }
+        self.poke(None);
+        self.linger();
+        self.lock().works.thaw_begins(UNBOUND);
+        if really {
+            self.attachment().thaw();
+        }
+    }
+
+    /// Drains a queue while others use it: they are refused, and say so.
+    fn drain_queue(&self) {
+        let job = choose(self.jobs().len() as u32) as usize;
+        let queue = match self.jobs()[job].home {
+            Home::Queue(queue) | Home::Pinned(queue, _) => queue,
+            Home::Any => 1 + choose(self.lines.len() as u32 - 1) as usize,
+        };
+        let ticket = self.lock().works.drain_begins(queue);
+        self.witness.acting(Actor::End, || {
+            // SAFETY: the queue is alive until the plant is wound up.
+            unsafe { drain_workqueue(self.lines[queue].0) };
+        });
+        let drained = self.lock().works.drain_ends(ticket);
+        self.must(drained);
+        self.reach("drained");
     }
 
     pub(super) fn flush_queue(&self) {
         let queue = choose(self.lines.len() as u32) as usize;
         let ticket = self.lock().works.flush_begins(queue);
         if !self.is(Fault::NoFlushQueue) {
-            self.lines[queue].flush();
+            self.witness
+                .acting(Actor::Flush, || self.lines[queue].flush());
         }
         let flushed = self.lock().works.flush_ends(ticket);
         self.must(flushed);
@@ -286,8 +417,7 @@ impl Plant {
             _ => Wq::with(WQ_UNBOUND, 2),
         };
         // Now and then more than a worker runs before it gives its thread back.
-        let fair = self.weather == Weather::Fair;
-        let count = if fair && choose(4) == 0 {
+        let count = if self.shape.leisurely && choose(4) == 0 {
             40
         } else {
             1 + choose(3)
@@ -295,15 +425,31 @@ impl Plant {
         let accounts: Vec<_> = (0..count).map(|_| self.start_once(queue, 0)).collect();
         // And a work that others cancel and queue elsewhere while this queue goes.
         let mut roaming = self.jobs().iter().enumerate();
-        if let Some((account, job)) = roaming.find(|(_, job)| job.home == Home::Any) {
-            self.tell(account, job.work, queue, Call::Queue, false);
+        match roaming.find(|(_, job)| job.home == Home::Any) {
+            Some((account, job)) if job.plain || choose(2) == 0 => {
+                self.tell(account, (job.work, None), queue, Call::Queue, false);
+            }
+            Some((account, job)) => self.arm_for_the_end(account, job.work, queue),
+            None => {}
         }
-        queue.destroy();
+        self.witness.acting(Actor::End, || queue.destroy());
         let ended = accounts
             .iter()
             .all(|account| self.lock().works.ended(*account) == 1);
         self.must(law("destroy_workqueue", ended, || {
             format!("{accounts:?} have not run")
         }));
+    }
+
+    /// Arms a work for a queue that is about to be destroyed, which makes it due (BH10).
+    fn arm_for_the_end(&self, account: usize, work: Work, queue: Wq) {
+        let now = world::now_100ns();
+        let told = Call::QueueDelayed(0);
+        let ticket = self.lock().works.begin(account, told, false, now);
+        let arm = || work.queue_delayed(queue, 50);
+        let answer = self.witness.acting(Actor::QueueDelayed, arm);
+        let now = world::now_100ns();
+        let verdict = self.lock().works.end(ticket, answer, false, now);
+        self.must(verdict);
     }
 }

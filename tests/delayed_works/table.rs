@@ -309,7 +309,7 @@ fn walk(cell: &Cell, wq: Wq) {
 }
 
 /// The whole table on an ordered queue, where both settings agree: a work that is queued while it runs
-/// waits behind itself.
+/// waits behind itself (B-04).
 #[test]
 fn return_values_by_state_on_an_ordered_queue() {
     rows(|_| TABLE.iter().for_each(|cell| walk(cell, Wq::ordered())));

@@ -30,7 +30,7 @@ pub const SEEDS: u64 = 50;
 /// A machine with a driver attached.
 pub struct Rig {
     driver: Driver,
-    attachment: Mutex<Option<Attachment>>,
+    attachment: Mutex<Option<Arc<Attachment>>>,
     /// What the driver chose.
     pub reentrance: WorkReentrance,
     /// Diagnostic codes that the scenario expects.
@@ -76,16 +76,22 @@ pub fn machine(seed: u64) -> Sim {
 }
 
 impl Rig {
-    /// Loads a driver and attaches it.
+    /// Loads a driver and attaches it. With every other seed the works of bound queues are pinned.
     pub fn new(reentrance: WorkReentrance) -> Self {
+        let pin = world::seed().is_some_and(|seed| seed % 2 == 1);
+        Self::with(reentrance, &Config::new(reentrance).pin_bound(pin))
+    }
+
+    /// Loads a driver and attaches it with this configuration.
+    pub fn with(reentrance: WorkReentrance, config: &Config) -> Self {
         let driver = Driver::load();
         let host = Host::Driver(driver.handle().cast());
         // SAFETY: the driver stays loaded until `finish` has detached.
-        let attachment = unsafe { attach(host, &Config::new(reentrance)) };
+        let attachment = unsafe { attach(host, config) };
         let attachment = attachment.expect("a fresh machine has the resources");
         Self {
             driver,
-            attachment: Mutex::new(Some(attachment)),
+            attachment: Mutex::new(Some(Arc::new(attachment))),
             reentrance,
             expected: Mutex::new(Vec::new()),
             allowed: Mutex::default(),
@@ -100,6 +106,12 @@ impl Rig {
     /// The diagnostics with these codes may come.
     pub fn allow(&self, codes: &[&'static str]) {
         self.allowed.lock().unwrap().extend(codes);
+    }
+
+    /// The attach, for calls that are made on it. Not to be kept beyond the detach.
+    pub fn attachment(&self) -> Arc<Attachment> {
+        let attachment = self.attachment.lock().unwrap().clone();
+        attachment.expect("the rig is attached")
     }
 
     /// Detaches, and returns when that is over.

@@ -28,6 +28,7 @@ pub unsafe extern "C" fn KfRaiseIrql(NewIrql: KIRQL) -> KIRQL {
         return PASSIVE_LEVEL as KIRQL;
     }
     let w = call();
+    w.count(|counters| counters.irql_raises += 1);
     let old = w.engine.irql();
     if NewIrql < old || u32::from(NewIrql) > HIGH_LEVEL {
         fail(

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic;
 
-use crate::sync::{Ordering, access};
+use crate::sync::{Ordering, access, written};
 
 macro_rules! atomic {
     ($(#[$doc:meta])* $name:ident $(<$t:ident>)?, $core:ty, $value:ty) => {
@@ -34,14 +34,18 @@ macro_rules! atomic {
             #[inline]
             pub fn store(&self, value: $value, order: Ordering) {
                 access(self, "an atomic store");
+                let before = if cfg!(feature = "sim") { self.0.load(Ordering::Relaxed) } else { value };
                 self.0.store(value, order);
+                written(self, before, || value);
             }
 
             /// Writes the value and returns the one before.
             #[inline]
             pub fn swap(&self, value: $value, order: Ordering) -> $value {
                 access(self, "an atomic swap");
-                self.0.swap(value, order)
+                let before = self.0.swap(value, order);
+                written(self, before, || value);
+                before
             }
 
             /// Writes `new` if the value is `current`; returns the value before either way.
@@ -57,7 +61,11 @@ macro_rules! atomic {
                 failure: Ordering,
             ) -> Result<$value, $value> {
                 access(self, "an atomic compare-exchange");
-                self.0.compare_exchange(current, new, success, failure)
+                let result = self.0.compare_exchange(current, new, success, failure);
+                if let Ok(before) = result {
+                    written(self, before, || new);
+                }
+                result
             }
 
             /// As [`Self::compare_exchange`], but it may fail without a reason; in a simulated world it
@@ -77,7 +85,11 @@ macro_rules! atomic {
                 if crate::sync::fails_spuriously() {
                     return Err(self.0.load(failure));
                 }
-                self.0.compare_exchange(current, new, success, failure)
+                let result = self.0.compare_exchange(current, new, success, failure);
+                if let Ok(before) = result {
+                    written(self, before, || new);
+                }
+                result
             }
 
             /// Applies `f` until its result is written, or until it returns `None`.
@@ -133,7 +145,9 @@ macro_rules! fetch {
                 #[inline]
                 pub fn $op(&self, value: $value, order: Ordering) -> $value {
                     access(self, concat!("an atomic ", stringify!($op)));
-                    self.0.$op(value, order)
+                    let before = self.0.$op(value, order);
+                    written(self, before, || self.0.load(Ordering::Relaxed));
+                    before
                 }
             )*
         }
@@ -163,21 +177,27 @@ macro_rules! integer {
             #[inline]
             pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                 access(self, "an atomic fetch_add");
-                self.0.fetch_add(value, order)
+                let before = self.0.fetch_add(value, order);
+                written(self, before, || self.0.load(Ordering::Relaxed));
+                before
             }
 
             /// Subtracts from the value and returns the one before.
             #[inline]
             pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                 access(self, "an atomic fetch_sub");
-                self.0.fetch_sub(value, order)
+                let before = self.0.fetch_sub(value, order);
+                written(self, before, || self.0.load(Ordering::Relaxed));
+                before
             }
 
             /// Writes the larger of the two values and returns the one before.
             #[inline]
             pub fn fetch_max(&self, value: $value, order: Ordering) -> $value {
                 access(self, "an atomic fetch_max");
-                self.0.fetch_max(value, order)
+                let before = self.0.fetch_max(value, order);
+                written(self, before, || self.0.load(Ordering::Relaxed));
+                before
             }
         }
     };

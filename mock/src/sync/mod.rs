@@ -13,7 +13,7 @@ pub use cell::UnsafeCell;
 pub use core::sync::atomic::{Ordering, fence};
 pub use spin::SpinLock;
 
-use crate::world::{pool, try_current};
+use crate::world::{pool, try_current, watch};
 
 /// A preemption point. Outside a simulated world it does nothing.
 #[inline]
@@ -32,8 +32,50 @@ fn access<T: ?Sized>(target: *const T, what: &str) {
         && let Some(w) = try_current()
         && w.sim
     {
+        w.watches.count_access();
         w.engine.preempt(w);
         pool::touch(w, target.cast::<u8>().addr(), what);
+    }
+}
+
+/// A value of an atomic, as a watch shows it.
+trait Word: Copy {
+    fn bits(self) -> u64;
+}
+
+macro_rules! word {
+    ($($t:ty: $bits:expr;)*) => { $(
+        impl Word for $t {
+            fn bits(self) -> u64 {
+                let bits: fn($t) -> u64 = $bits;
+                bits(self)
+            }
+        }
+    )* };
+}
+
+word! {
+    bool: u64::from;
+    u32: u64::from;
+    u64: |value| value;
+    i32: |value| u64::from(value.cast_unsigned());
+    usize: |value| value as u64;
+}
+
+impl<T> Word for *mut T {
+    fn bits(self) -> u64 {
+        self.addr() as u64
+    }
+}
+
+/// What every write does last: tells whoever watches the word.
+#[inline]
+fn written<T: ?Sized, V: Word>(target: *const T, before: V, after: impl FnOnce() -> V) {
+    if cfg!(feature = "sim")
+        && let Some(w) = try_current()
+        && w.sim
+    {
+        watch::written(w, target.cast::<u8>().addr(), before.bits(), after().bits());
     }
 }
 

@@ -66,6 +66,8 @@ counters! {
     waits,
     /// Interrupt service routines that ran.
     interrupts,
+    /// Calls of `KfRaiseIrql`.
+    irql_raises,
     /// Work items that a system worker thread ran.
     work_routines,
     /// Threads that NT added to a stalled worker pool.

@@ -12,6 +12,7 @@ mod seeds;
 pub(crate) mod state;
 mod thread;
 pub(crate) mod trace;
+pub(crate) mod watch;
 
 pub use config::{Preemption, Verifier};
 pub use counters::Counters;
@@ -23,6 +24,7 @@ pub use interrupt::Interrupt;
 pub use run::{Live, Sim, Traced};
 pub use seeds::seeds;
 pub use thread::{Gate, Thread, spawn};
+pub use watch::{Place, Write, accesses, place, unwatch, watch};
 
 pub use crate::wdf::{Driver, DriverEntry};
 pub(crate) use state::{World, in_sim, try_current};

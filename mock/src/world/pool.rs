@@ -16,7 +16,7 @@ use crate::world::state::{World, current};
 mod fault;
 mod space;
 
-use space::{PAGE, POOL, Space, hide, protect};
+use space::{PAGE, Space, hide, protect};
 
 pub(crate) use fault::install as install_fault_handler;
 
@@ -92,6 +92,7 @@ thread_local! {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Marks {
     base: usize,
+    bytes: usize,
     /// For each page of the pool whether it is one of a freed block.
     freed: *const AtomicU8,
 }
@@ -100,7 +101,7 @@ impl Marks {
     /// Whether `address` lies in the pool.
     #[inline]
     pub(crate) const fn covers(&self, address: usize) -> bool {
-        address.wrapping_sub(self.base) < POOL
+        address.wrapping_sub(self.base) < self.bytes
     }
 
     #[inline]
@@ -176,9 +177,11 @@ impl Arena {
 
     /// Where to see whether memory is freed.
     pub(crate) fn marks(&mut self) -> Marks {
+        let space = self.space();
         Marks {
-            base: self.base,
-            freed: self.space().marks(),
+            base: space.base,
+            bytes: space.pool_bytes(),
+            freed: space.marks(),
         }
     }
 
@@ -223,7 +226,7 @@ impl Arena {
         let bytes = size.next_multiple_of(PAGE);
         let first = self.base + self.used;
         assert!(
-            self.used + bytes + PAGE <= POOL,
+            self.used + bytes + PAGE <= self.space().pool_bytes(),
             "kmdf-mock: the tracked memory of a world is used up"
         );
         self.used += bytes + PAGE;

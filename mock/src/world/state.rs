@@ -15,6 +15,7 @@ use crate::world::counters::Counters;
 use crate::world::failure::{Failure, replay_line};
 use crate::world::pool::{Arena, Marks};
 use crate::world::trace::Trace;
+use crate::world::watch::Watches;
 
 /// Everything that belongs to one world.
 ///
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) trace: Big<Trace>,
     pub(crate) debug_log: Big<Vec<String>>,
     pub(crate) breaks: Big<Vec<(String, u32)>>,
+    pub(crate) watches: Watches,
     pub(crate) arena: Big<Arena>,
     /// Which pages of the arena are freed.
     pub(crate) marks: Marks,
@@ -85,6 +87,7 @@ impl World {
             trace: Big::new(Trace::new(config.trace_all)),
             debug_log: Big::default(),
             breaks: Big::default(),
+            watches: Watches::default(),
             arena: Big::new(arena),
             extension: OnceLock::new(),
             extensions: Big::default(),

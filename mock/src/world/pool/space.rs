@@ -7,12 +7,26 @@
 
 use std::sync::atomic::AtomicU8;
 
-/// Bytes of pool in one place; stacks and marks follow.
-pub(super) const POOL: usize = 24 << 30;
-/// Bytes of stacks.
-const STACKS: usize = 4 << 30;
-/// Bytes of one place.
-const PLACE: usize = 32 << 30;
+/// How a place is divided: pool first, then stacks, then a mark for each page of the pool.
+#[derive(Debug)]
+struct Layout {
+    pool: usize,
+    stacks: usize,
+    all: usize,
+}
+
+/// The usual layout.
+const LARGE: Layout = Layout {
+    pool: 24 << 30,
+    stacks: 4 << 30,
+    all: 32 << 30,
+};
+/// For who gets no more, as under an instruction counter or a limit on address space.
+const SMALL: Layout = Layout {
+    pool: 640 << 20,
+    stacks: 256 << 20,
+    all: 1 << 30,
+};
 /// The first place, and how many there are. Nothing else lies there unless a tool has put it there.
 const FIRST: usize = 0x1000_0000_0000;
 const PLACES: usize = 1_024;
@@ -27,6 +41,7 @@ const KEPT_STACKS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Space {
     pub(super) base: usize,
+    layout: &'static Layout,
     /// Stacks that are accessible.
     stacks: usize,
 }
@@ -36,28 +51,49 @@ impl Space {
     pub(super) fn reserve() -> Self {
         let wanted = place_of(std::thread::current().name().unwrap_or_default());
         let fixed = (0..PLACES).find_map(|n| {
-            let at = FIRST + (wanted + n) % PLACES * PLACE;
-            map(at, libc::MAP_FIXED_NOREPLACE)
+            let at = FIRST + (wanted + n) % PLACES * LARGE.all;
+            map(at, LARGE.all)
         });
-        let base = fixed
-            .or_else(|| map(0, 0))
+        let (base, layout) = fixed
+            .or_else(|| map(0, LARGE.all))
+            .map(|base| (base, &LARGE))
+            .or_else(|| map(0, SMALL.all).map(|base| (base, &SMALL)))
             .expect("kmdf-mock: no address space for tracked memory");
-        let marks = base + POOL + STACKS;
-        protect(marks, POOL / PAGE, libc::PROT_READ | libc::PROT_WRITE);
-        Self { base, stacks: 0 }
+        let space = Self {
+            base,
+            layout,
+            stacks: 0,
+        };
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        protect(space.first_mark(), layout.pool / PAGE, access);
+        space
+    }
+
+    fn first_stack(&self) -> usize {
+        self.base + self.layout.pool
+    }
+
+    fn first_mark(&self) -> usize {
+        self.first_stack() + self.layout.stacks
+    }
+
+    /// Bytes of pool, from `base` on.
+    pub(super) const fn pool_bytes(&self) -> usize {
+        self.layout.pool
     }
 
     /// A byte for each page of the pool.
     pub(super) fn marks(&self) -> *const AtomicU8 {
-        std::ptr::with_exposed_provenance(self.base + POOL + STACKS)
+        std::ptr::with_exposed_provenance(self.first_mark())
     }
 
     /// The stack of a context: its lowest and its highest address. The lowest page is never accessible.
     pub(super) fn stack(&mut self, context: usize) -> (usize, usize) {
-        let limit = |n| self.base + POOL + n * STACK_SIZE;
+        let first = self.first_stack();
+        let limit = |n| first + n * STACK_SIZE;
         let base = limit(context + 1);
         assert!(
-            base <= self.base + POOL + STACKS,
+            base <= self.first_mark(),
             "kmdf-mock: no address space for another stack"
         );
         let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -71,7 +107,7 @@ impl Space {
     /// Ends the use of all stacks, and gives most of the memory of very many back.
     pub(super) fn end_stacks(&mut self) {
         if self.stacks > KEPT_STACKS {
-            let first = self.base + POOL + KEPT_STACKS * STACK_SIZE;
+            let first = self.first_stack() + KEPT_STACKS * STACK_SIZE;
             hide(first, (self.stacks - KEPT_STACKS) * STACK_SIZE);
             self.stacks = KEPT_STACKS;
         }
@@ -81,7 +117,12 @@ impl Space {
 impl Drop for Space {
     fn drop(&mut self) {
         // SAFETY: the range is the reservation, and no world uses it any more.
-        unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(self.base), PLACE) };
+        unsafe {
+            libc::munmap(
+                std::ptr::with_exposed_provenance_mut(self.base),
+                self.layout.all,
+            )
+        };
     }
 }
 
@@ -93,13 +134,18 @@ fn place_of(name: &str) -> usize {
     (hash >> 32) as usize % PLACES
 }
 
-/// Reserves a place at exactly this address, unless it is 0.
-fn map(at: usize, fixed: libc::c_int) -> Option<usize> {
+/// Reserves so many bytes at exactly this address; at 0 the kernel picks one.
+fn map(at: usize, bytes: usize) -> Option<usize> {
+    let fixed = if at == 0 {
+        0
+    } else {
+        libc::MAP_FIXED_NOREPLACE
+    };
     // SAFETY: an anonymous mapping that replaces no other touches no memory of ours.
     let base = unsafe {
         libc::mmap(
             std::ptr::without_provenance_mut(at),
-            PLACE,
+            bytes,
             libc::PROT_NONE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed,
             -1,
@@ -113,7 +159,7 @@ fn map(at: usize, fixed: libc::c_int) -> Option<usize> {
     if at != 0 && base != at {
         // A kernel that does not know the flag takes the address as a hint.
         // SAFETY: the mapping was made above and nobody knows it.
-        unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(base), PLACE) };
+        unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(base), bytes) };
         return None;
     }
     Some(base)

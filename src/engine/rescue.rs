@@ -1,0 +1,292 @@
+//! Rescuers: threads of ours that serve a queue when NT's pool brings it no worker.
+//!
+//! NT adds a worker thread to its pool only after about a second in which no work item ended (W-30),
+//! and never beyond a bound. A work that waits for another work, which Linux allows, can use the pool
+//! up (H-32). So while a queue is kicked it is *looked after*, from the DPC of the dispatch-level
+//! timer: if two looks see the same kick, its worker has not come for at least [`INTERVAL_100NS`],
+//! and a rescuer is called. The runtime has one rescuer; a queue with [`flag::MEM_RECLAIM`] has one
+//! of its own, so that it gets on whatever the other queues do.
+//!
+//! # Invariants
+//!
+//! - **S1** While a queue is kicked and has a startable work, a look is due, or somebody is about to
+//!   make one due, or its rescuer has been called: who kicks asks for a look after the kick, and a
+//!   look that finds such a queue asks for the next one or calls the rescuer.
+//! - **S2** A queue whose `rescue` is [`Rescue::Called`] is on one rescuer's list, and counts as busy:
+//!   it is not freed before the rescuer has entered it.
+//! - **S3** Once a rescuer has been called for a kick, the queue is *starved* until that kick's worker
+//!   comes: whoever leaves a startable work behind calls the rescuer at once.
+
+use core::ffi::c_void;
+use core::pin::pin;
+
+use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
+
+use super::backend::{Backend, Status, TimerLevel};
+use super::claim::{Entrance, Worker};
+use super::locked::{Locked, Raised};
+use super::queue::{Queue, QueueState, flag};
+use super::runtime::Runtime;
+use super::timers::NEVER;
+use super::wait::{Deferred, Waiter, Waiters};
+use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::UnsafeCell;
+
+/// Time between two looks at a kicked queue. Linux calls a rescuer after as long.
+const INTERVAL_100NS: u64 = 100_000;
+
+/// Priority of a rescuer's thread: the highest that is not a real-time one, since memory may depend
+/// on it. NT's pool threads have 12 to 15 (W-29).
+const PRIORITY: i32 = 15;
+
+intrusive_adapter!(
+    /// Links a queue on a rescuer's list.
+    pub(crate) RescueAdapter<B> = UnsafeRef<Queue<B>>: Queue<B> { rescue_link => LinkedListLink } where B: Backend
+);
+
+/// How a kicked queue fares, under its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rescue {
+    /// No look has seen this kick.
+    NotSeen,
+    /// One look has seen this kick.
+    Seen,
+    /// The rescuer is called, and has not come (S2).
+    Called,
+    /// It has come; the kick's own worker has not (S3).
+    Starved,
+}
+
+/// A rescuer.
+pub(crate) struct Rescuer<B: Backend> {
+    state: Locked<RescuerState<B>>,
+    runtime: UnsafeCell<*const Runtime<B>>,
+    thread: UnsafeCell<Option<B::Thread>>,
+}
+
+/// What the rescuer's lock guards. It is the innermost: a queue's lock may be held.
+struct RescuerState<B: Backend> {
+    wanted: LinkedList<RescueAdapter<B>>,
+    /// The rescuer, if it has nothing to do.
+    waiting: Waiters<B>,
+    ends: bool,
+}
+
+// SAFETY: the cells are written before the rescuer's thread is started and after it has ended, by
+// whoever owns the rescuer; in between only read.
+unsafe impl<B: Backend> Sync for Rescuer<B> {}
+// SAFETY: the links name queues that any thread may use.
+unsafe impl<B: Backend> Send for RescuerState<B> {}
+
+impl<B: Backend> Rescuer<B> {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Locked::new(RescuerState {
+                wanted: LinkedList::new(RescueAdapter::NEW),
+                waiting: Waiters::default(),
+                ends: false,
+            }),
+            runtime: UnsafeCell::new(core::ptr::null()),
+            thread: UnsafeCell::new(None),
+        }
+    }
+
+    /// Starts the thread. IRQL: = PASSIVE.
+    ///
+    /// # Safety
+    ///
+    /// The rescuer is in its final place and [`Self::end`] is called before it or the runtime goes.
+    pub(crate) unsafe fn start(&self, runtime: &Runtime<B>) -> Result<(), Status> {
+        // SAFETY: the thread is not started yet, so nobody reads the cell.
+        self.runtime
+            .with_mut(|cell| unsafe { *cell = core::ptr::from_ref(runtime) });
+        let context = core::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: `entry` takes a rescuer; by the caller's word it stays until `end` has joined.
+        let thread = unsafe { B::thread_start(Self::entry, context) }?;
+        // SAFETY: only the owner reads this cell.
+        self.thread.with_mut(|cell| unsafe { *cell = Some(thread) });
+        Ok(())
+    }
+
+    /// Ends the thread, if it was started. No queue is on its list any more. IRQL: = PASSIVE.
+    pub(crate) fn end(&self, runtime: &Runtime<B>) {
+        // SAFETY: only the owner touches this cell, and that is the caller.
+        let Some(thread) = self.thread.with_mut(|cell| unsafe { (*cell).take() }) else {
+            return;
+        };
+        let raised = Raised::new();
+        let mut deferred = Deferred::new();
+        {
+            let mut state = self.state.lock(&raised);
+            state.ends = true;
+            deferred.woken.back_mut().splice_after(state.waiting.take());
+        }
+        deferred.deliver(runtime, raised);
+        // SAFETY: `start` made it, it is joined once, and it is not the caller: a rescuer ends
+        // neither its own queue nor the runtime (BH07).
+        unsafe { B::thread_join(thread) };
+    }
+
+    /// Puts `queue`, whose `rescue` the caller has just made `Called`, on the list (S2).
+    pub(super) fn call(&self, queue: &Queue<B>, raised: &Raised<B>, deferred: &mut Deferred<B>) {
+        let mut state = self.state.lock(raised);
+        // SAFETY: S2: the queue stays until the rescuer has taken it off.
+        state
+            .wanted
+            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(queue)) });
+        deferred.woken.back_mut().splice_after(state.waiting.take());
+    }
+
+    /// The rescuer's thread.
+    unsafe extern "C" fn entry(context: *mut c_void) {
+        // SAFETY: `start` gave it; the rescuer stays until this thread has ended.
+        let this = unsafe { &*context.cast_const().cast::<Self>() };
+        // SAFETY: written before this thread was started; the runtime stays as the rescuer does.
+        let runtime = this.runtime.with_mut(|cell| unsafe { &**cell });
+        B::set_priority(PRIORITY);
+        while let Some(queue) = this.next() {
+            // SAFETY: S2: it is busy until this thread has entered it, and a worker inside keeps it.
+            runtime.rescue(unsafe { &*queue });
+        }
+        B::thread_exit();
+    }
+
+    /// Waits for a queue; null at the end.
+    fn next(&self) -> Option<*const Queue<B>> {
+        loop {
+            let waiter = pin!(Waiter::<B>::new(0));
+            let waiter = waiter.into_ref();
+            waiter.prepare();
+            {
+                let raised = Raised::<B>::new();
+                let mut state = self.state.lock(&raised);
+                if let Some(queue) = state.wanted.pop_front() {
+                    return Some(UnsafeRef::into_raw(queue));
+                }
+                if state.ends {
+                    return None;
+                }
+                state.waiting.push_back(waiter.handle());
+            }
+            waiter.wait();
+        }
+    }
+}
+
+impl<B: Backend> Queue<B> {
+    /// Gives the queue its rescuer, before it is shared: one of its own if it is MEM_RECLAIM.
+    /// IRQL: = PASSIVE.
+    pub(super) fn start_rescuer(&self, runtime: &Runtime<B>) -> Result<(), Status> {
+        let own = self.is(flag::MEM_RECLAIM);
+        let rescuer = if own {
+            &self.own_rescuer
+        } else {
+            &runtime.rescuer
+        };
+        // SAFETY: the queue is not shared yet, so nobody reads the cell.
+        self.rescuer
+            .with_mut(|slot| unsafe { *slot = core::ptr::from_ref(rescuer) });
+        if own {
+            // SAFETY: the queue is in its place, and `end_queue` ends the rescuer before it goes.
+            unsafe { rescuer.start(runtime) }?;
+        }
+        Ok(())
+    }
+
+    /// Ends the rescuer, if it is the queue's own. IRQL: = PASSIVE.
+    pub(super) fn end_rescuer(&self, runtime: &Runtime<B>) {
+        self.own_rescuer.end(runtime);
+    }
+
+    /// Who comes if NT's pool brings no worker.
+    pub(super) fn rescuer(&self) -> &Rescuer<B> {
+        // SAFETY: written before the queue was shared. The queue's own goes with it, and the
+        // runtime's goes after all queues.
+        self.rescuer.with_mut(|slot| unsafe { &**slot })
+    }
+}
+
+impl<B: Backend> QueueState<B> {
+    /// A look at the queue: whether the next look is due (S1), and whether its rescuer is to be
+    /// called, which the caller owes then.
+    fn look(&mut self) -> (bool, bool) {
+        if !self.kicked || !self.may_start() {
+            return (false, false);
+        }
+        match self.rescue {
+            Rescue::NotSeen => {
+                self.rescue = Rescue::Seen;
+                (true, false)
+            }
+            Rescue::Seen => {
+                self.rescue = Rescue::Called;
+                (false, true)
+            }
+            Rescue::Called | Rescue::Starved => (false, false),
+        }
+    }
+}
+
+impl<B: Backend> Runtime<B> {
+    /// After a kick: makes a look due, if none is. IRQL: = DISPATCH.
+    pub(super) fn ask_for_look(&self) {
+        // ORDERING: SeqCst: S1: the kick's lock was released before this, and a look begins with a
+        // store to this word and takes that lock after it. So either the look sees the kick, or
+        // this sees that no look is due.
+        if self.look_is_due.load(SeqCst) {
+            return;
+        }
+        self.next_look(&Raised::new());
+        self.program_timer(TimerLevel::Dispatch);
+    }
+
+    fn next_look(&self, raised: &Raised<B>) {
+        let mut timers = self.timers_of(TimerLevel::Dispatch).lock(raised);
+        if timers.look_at == NEVER {
+            timers.look_at = B::now_100ns().saturating_add(INTERVAL_100NS);
+            // ORDERING: SeqCst: as in `ask_for_look`.
+            self.look_is_due.store(true, SeqCst);
+        }
+    }
+
+    /// Looks at every queue, if it is time. IRQL: = DISPATCH, from the timer, which is armed again
+    /// after this.
+    pub(super) fn look_after_queues(&self) {
+        let raised = Raised::<B>::new();
+        {
+            let mut timers = self.timers_of(TimerLevel::Dispatch).lock(&raised);
+            if timers.look_at > B::now_100ns() {
+                return;
+            }
+            timers.look_at = NEVER;
+            // ORDERING: SeqCst: as in `ask_for_look`.
+            self.look_is_due.store(false, SeqCst);
+        }
+        let mut deferred = Deferred::new();
+        let mut again = false;
+        {
+            let queues = self.queues.lock(&raised);
+            for queue in queues.iter() {
+                let mut state = queue.state.lock(&raised);
+                let (look, call) = state.look();
+                again |= look;
+                if call {
+                    queue.rescuer().call(queue, &raised, &mut deferred);
+                }
+            }
+        }
+        if again {
+            self.next_look(&raised);
+        }
+        deferred.deliver(self, raised);
+    }
+
+    /// Serves `queue` on a rescuer's thread.
+    fn rescue(&self, queue: &Queue<B>) {
+        // ORDERING: a counter; nothing is read on the strength of it.
+        self.rescues.fetch_add(1, Relaxed);
+        let worker = pin!(Worker::new(B::thread()));
+        queue.enter(worker.as_ref(), Entrance::Rescue, &Raised::new());
+        self.work(queue, worker.as_ref());
+    }
+}

@@ -1,0 +1,17 @@
+//! A work cannot be delayed: it has no timer.
+use std::sync::Arc;
+use bottomhalf::{Work, WorkItem, Workqueue, impl_has_work};
+
+struct Port {
+    work: Work<Port>,
+}
+impl_has_work! { impl HasWork<Self> for Port { self.work } }
+impl WorkItem for Port {
+    type Pointer = Arc<Self>;
+    fn run(_: Self::Pointer) {}
+}
+
+pub fn queue(port: Arc<Port>) -> bool {
+    Workqueue::system().enqueue_delayed(port, 10).is_ok() //= Workqueue::system().enqueue(port).is_ok()
+    //~^ E0277 `Port` does not say which field is this delayed work
+}

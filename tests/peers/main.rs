@@ -207,6 +207,12 @@ fn cancel(work: Work) -> bool {
     unsafe { cancel_work(work.work()) }
 }
 
+/// Linux: `queue_work_on`.
+fn queue_on(cpu: i32, work: Work, wq: Wq) -> bool {
+    // SAFETY: item and queue are alive in every scenario.
+    unsafe { queue_work_on(cpu, wq.0, work.work()) }
+}
+
 /// Linux: `disable_work_sync`.
 fn disable_sync(work: Work) -> bool {
     // SAFETY: as in `cancel`.

@@ -13,7 +13,7 @@ use super::wdk_sys::{
     ALL_PROCESSOR_GROUPS, PWDFDEVICE_INIT, UNICODE_STRING, WDFDEVICE, WDFDRIVER, WDFTIMER,
     call_unsafe_wdf_function_binding,
 };
-use super::{Config, Host, Kmdf, Raised, Runtime, WorkReentrance};
+use super::{Config, Host, Kmdf, Raised, Runtime, WorkReentrance, clock};
 use crate::engine::backend::{Backend, Irql, Status};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::runtime::Rules;
@@ -138,7 +138,7 @@ fn build(image: &Image, host: Host, rules: Rules, high_resolution: bool) -> Resu
             return Err(status);
         }
     };
-    image.set_precise(high_resolution);
+    clock::set_precise(high_resolution);
     // SAFETY: the per-CPU array lies behind the runtime, in the same allocation.
     unsafe {
         let array = place.add(1).cast();
@@ -259,6 +259,7 @@ fn tear_down(image: &Image) {
     // SAFETY: published, and it is our turn, so nobody else ends it.
     let runtime = unsafe { &*place };
     runtime.close();
+    runtime.finish_tasklets();
     let mut system = image.system.unpublish();
     // G2: who has looked it up before may still be waiting for it.
     runtime.synchronize();
@@ -269,14 +270,15 @@ fn tear_down(image: &Image) {
     runtime.synchronize();
     // G2: who came in after `close` had waited may still be inside; nobody comes in any more.
     runtime.wait_for_visitors();
-    // After the grace periods: a tasklet that was scheduled while it ran elsewhere has had its run.
+    // A tasklet that somebody outside has made runnable since.
+    runtime.finish_tasklets();
     let left = runtime.counters().pending;
     if left > 0 {
         report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);
     }
     runtime.end_threads();
     delete_objects(&runtime.backend);
-    image.set_precise(false);
+    clock::set_precise(false);
     // SAFETY: nothing reaches the runtime any more. Its lists are empty, so there is nothing to
     // drop but the memory.
     unsafe { Kmdf::free(place.cast()) };

@@ -3,7 +3,6 @@
 use core::ffi::c_void;
 use core::fmt;
 
-use super::image::image;
 use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
     ExAllocatePool2, ExFreePoolWithTag, KeClearEvent, KeGetCurrentIrql,
@@ -15,7 +14,7 @@ use super::wdk_sys::{
     HIGH_LEVEL, KEVENT, PKTHREAD, POOL_FLAG_NON_PAGED, WDFDPC, WDFTIMER, WDFWORKITEM,
     call_unsafe_wdf_function_binding,
 };
-use super::{nt, threads};
+use super::{clock, nt, threads};
 use crate::engine::backend::{Backend, Irql, Status, TimerLevel};
 
 /// Pool tag of everything allocated here: `BotH`.
@@ -85,11 +84,11 @@ unsafe impl Backend for Kmdf {
     }
 
     fn now_100ns() -> u64 {
-        image().now_100ns()
+        clock::now_100ns()
     }
 
     fn tick_100ns() -> u64 {
-        if image().precise().is_some() {
+        if clock::precise().is_some() {
             return 1;
         }
         // SAFETY: no condition.

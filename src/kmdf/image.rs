@@ -1,11 +1,11 @@
 //! What a driver image has once: the runtime, and the way into it.
 
 use super::system::{System, SystemQueues, resolve};
-use super::{Kmdf, Raised, Runtime, nt};
+use super::{Kmdf, Raised, Runtime};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::engine::locked::Locked;
 use crate::engine::wait::Waiters;
-use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::Ordering::SeqCst;
 use crate::sync::{AtomicPtr, AtomicU64};
 
 /// The statics of this crate. A simulated machine has its own set, as a driver image has.
@@ -16,8 +16,8 @@ pub(crate) struct Image {
     pub(super) system: SystemQueues,
     /// Attach and detach, one at a time.
     pub(super) attached: Locked<Attached>,
-    /// Zero while time is told by ticks; else one more than what the precise clock is ahead.
-    clock: AtomicU64,
+    /// See `clock`. Zero while time is told by ticks.
+    pub(super) clock: AtomicU64,
     /// Number of the runtime that is attached or was last. It changes only while none is.
     pub(super) generation: AtomicU64,
 }
@@ -56,36 +56,11 @@ impl Image {
             generation: AtomicU64::new(0),
         }
     }
-
-    /// From here on the image tells time by the clock that does not wait for ticks, or by ticks again.
-    /// The new clock goes on from where the old one is. IRQL: any.
-    pub(super) fn set_precise(&self, precise: bool) {
-        let ahead = if precise {
-            nt::precise_100ns() - nt::ticked_100ns() + 1
-        } else {
-            0
-        };
-        // ORDERING: nothing is armed yet, or any more: nobody compares times across the change.
-        self.clock.store(ahead, Relaxed);
-    }
-
-    /// The time in 100 ns.
-    pub(super) fn now_100ns(&self) -> u64 {
-        match self.precise() {
-            Some(ahead) => nt::precise_100ns() - ahead,
-            None => nt::ticked_100ns(),
-        }
-    }
-
-    /// What the precise clock is ahead, if time is told by it.
-    pub(super) fn precise(&self) -> Option<u64> {
-        // ORDERING: as in `set_precise`.
-        self.clock.load(Relaxed).checked_sub(1)
-    }
 }
 
 /// The image's statics.
 #[cfg(feature = "mock")]
+#[inline(never)]
 pub(crate) fn image() -> &'static Image {
     static IMAGE: kmdf_mock::image::Static<Image> = kmdf_mock::image::Static::new(Image::new);
     IMAGE.get()
@@ -93,12 +68,14 @@ pub(crate) fn image() -> &'static Image {
 
 /// The image's statics.
 #[cfg(not(feature = "mock"))]
+#[inline]
 pub(crate) fn image() -> &'static Image {
     static IMAGE: Image = Image::new();
     &IMAGE
 }
 
 /// Raises and finds the runtime. Nothing but `raised` keeps it from being freed (G1).
+#[inline(always)]
 pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
     let raised = Raised::new();
     // ORDERING: SeqCst: pairs with the publication in attach, and with the grace period of detach.
@@ -110,16 +87,24 @@ pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
 
 /// As [`enter`] for a call that makes an item pending: refused, and said so, unless the runtime
 /// accepts (G3).
+#[inline(always)]
 pub(crate) fn enter_to_queue(
     call: &str,
     item: usize,
     func: usize,
 ) -> Option<(&'static Runtime, Raised)> {
-    let entered = enter().filter(|(runtime, _)| !runtime.is_closing());
-    if entered.is_none() {
-        report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
+    let raised = Raised::new();
+    // ORDERING: SeqCst: as in `enter`.
+    let runtime = image().runtime.load(SeqCst);
+    // SAFETY: G1: as in `enter`.
+    if let Some(runtime) = unsafe { runtime.as_ref() }
+        && !runtime.is_closing()
+    {
+        return Some((runtime, raised));
     }
-    entered
+    drop(raised);
+    report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
+    None
 }
 
 /// As [`enter_to_queue`], with the queue that `target` names.
@@ -127,6 +112,7 @@ pub(crate) fn enter_to_queue(
 /// # Safety
 ///
 /// A `Kept` queue is alive during the call, or null.
+#[inline(always)]
 pub(crate) unsafe fn enter_to_target(
     target: Target,
     call: &str,

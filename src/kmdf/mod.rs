@@ -14,6 +14,7 @@
 //! | `objects` | making the WDF objects; contexts; callbacks |
 //! | `threads` | threads of ours; where and how urgently the current one runs |
 //! | `attach` | attach and detach, hosts |
+//! | `clock` | by ticks or precisely |
 //! | `nt` | what `wdk-sys` lacks |
 //!
 //! Built without a provider the crate still compiles: attach fails with `STATUS_NOT_SUPPORTED`.
@@ -28,11 +29,13 @@ mod attach;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod backend;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+mod clock;
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod nt;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod objects;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
-#[allow(dead_code, reason = "for the overflow threads and the rescuers")]
+#[allow(dead_code, reason = "the priority is for the rescuers")]
 mod threads;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 pub(crate) use self::attach::{attach, detach};

@@ -91,7 +91,8 @@ impl WorkqueueRef {
         self.try_spawn_delayed(closure, 0)
     }
 
-    /// As [`Self::try_spawn`], after `delay` jiffies.
+    /// As [`Self::try_spawn`], after at least `delay` whole jiffies. IRQL: <= DISPATCH. Linux:
+    /// `queue_delayed_work`.
     ///
     /// # Errors
     ///

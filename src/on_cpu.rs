@@ -9,7 +9,8 @@ use crate::kmdf::Kmdf;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
 use crate::work::{
-    DECLARE_WORK, INIT_WORK, flush_work, schedule_work_on, work_func_t, work_struct,
+    DECLARE_WORK, INIT_WORK, cancel_work_sync, flush_work, schedule_work_on, work_func_t,
+    work_struct,
 };
 
 /// Function of [`work_on_cpu`]. What it returns is Linux's `long`.
@@ -19,6 +20,8 @@ pub type work_on_cpu_t = unsafe extern "C" fn(arg: *mut c_void) -> i64;
 const ENODEV: i32 = 19;
 /// Linux's `ENOMEM`.
 const ENOMEM: i32 = 12;
+/// Linux's `EDEADLK`.
+const EDEADLK: i32 = 35;
 /// Linux's `EINVAL`.
 const EINVAL: i32 = 22;
 
@@ -34,8 +37,8 @@ struct OnCpu {
 /// Runs `func(arg)` on `cpu`, as a work of [`system_wq`](crate::system_queues::system_wq), and returns what it
 /// returns. Linux: `work_on_cpu`.
 ///
-/// `-ENODEV` (-19) if the CPU is not active, or nothing is attached (BH03). From a work it costs one of
-/// `system_wq`'s places for that CPU besides the caller's.
+/// `-ENODEV` (-19) if the CPU is not active, or nothing is attached (BH03); `-EDEADLK` (-35) from a work of
+/// `system_wq` that takes the last place that `max_active` leaves for that CPU (BH07). Nothing was run then.
 ///
 /// IRQL: = PASSIVE. Blocks. At DISPATCH_LEVEL (BH06) nothing is run, and the result is `-EINVAL` (-22).
 ///
@@ -64,6 +67,11 @@ pub unsafe fn work_on_cpu(cpu: i32, func: work_on_cpu_t, arg: *mut c_void) -> i6
     }
     // SAFETY: as above.
     unsafe { flush_work(work) };
+    // The flush is refused if the work is queued behind the caller (BH07). It must not stay.
+    // SAFETY: as above.
+    if unsafe { cancel_work_sync(work) } {
+        return i64::from(-EDEADLK);
+    }
     // ORDERING: the end of the flush orders the run before it.
     on_cpu.result.load(Relaxed).cast_signed()
 }
@@ -96,7 +104,8 @@ unsafe extern "C" fn run_on_cpu(work: *mut work_struct) {
 /// Linux: `schedule_on_each_cpu`.
 ///
 /// Returns 0; `-ENOMEM` (-12) if there is no memory for a work for each CPU, and nothing was run; `-ENODEV`
-/// (-19) if nothing is attached, or is any more (BH03), and not all were run.
+/// (-19) if nothing is attached, or is any more (BH03), `-EDEADLK` (-35) as for [`work_on_cpu`], and not all
+/// were run.
 ///
 /// IRQL: = PASSIVE. Blocks. At DISPATCH_LEVEL (BH06) nothing is run, and the result is `-EINVAL` (-22). Pool
 /// memory is allocated, and freed before it returns.
@@ -121,13 +130,21 @@ pub unsafe fn schedule_on_each_cpu(func: work_func_t) -> i32 {
         // SAFETY: it stays until the flush below has returned.
         queued += usize::from(unsafe { schedule_work_on(cpu as i32, works.add(cpu)) });
     }
+    let mut behind = 0;
     for cpu in 0..cpus {
         // SAFETY: as above; one that was refused is idle.
         unsafe { flush_work(works.add(cpu)) };
+        // As in `work_on_cpu`.
+        // SAFETY: as above.
+        behind += usize::from(unsafe { cancel_work_sync(works.add(cpu)) });
     }
-    // SAFETY: every work has run, and nobody else knows of them.
+    // SAFETY: every work has run or is cancelled, and nobody else knows of them.
     unsafe { Kmdf::free(memory) };
-    if queued == cpus { 0 } else { -ENODEV }
+    match (queued == cpus, behind) {
+        (true, 0) => 0,
+        (true, _) => -EDEADLK,
+        (false, _) => -ENODEV,
+    }
 }
 
 fn is_active(cpu: i32) -> bool {

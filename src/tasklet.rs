@@ -219,7 +219,7 @@ pub unsafe fn tasklet_trylock(t: *mut tasklet_struct) -> bool {
 /// Gives back what [`tasklet_trylock`] took; what was scheduled meanwhile runs, on the CPU that
 /// scheduled it. Linux: `tasklet_unlock`.
 ///
-/// IRQL: any. Does not block. A tasklet that is not locked is reported (BH28).
+/// IRQL: any. Does not block. A tasklet that is not locked is reported (BH29).
 ///
 /// # Safety
 ///

@@ -325,7 +325,7 @@ fn detach_thaws_and_runs_everything() {
     });
 }
 
-/// R03 of the rules of the running table: with NonReentrant a twin that is held on a freezable queue, behind a run
+/// With NonReentrant a twin that is held on a freezable queue, behind a run
 /// on another queue, counts as running: a freeze waits for it.
 #[test]
 fn freeze_waits_for_a_held_twin() {

@@ -80,6 +80,16 @@ impl<B: Backend> Colours<B> {
         true
     }
 
+    /// Refuses the flushes of `thread` that wait for a work of `colour`.
+    pub(super) fn refuse(&mut self, thread: usize, colour: u8, woken: &mut Waiters<B>) {
+        let oldest = self.oldest;
+        let age = |colour: u8| (colour + COLOURS as u8 - oldest) % COLOURS as u8;
+        take_ready(&mut self.flushers, woken, |flush| {
+            age(flush.limit.get() as u8) >= age(colour) && flush.refuse(thread)
+        });
+        take_ready(&mut self.overflow, woken, |flush| flush.refuse(thread));
+    }
+
     /// Restores C2, and wakes the flushes whose colour is not in use any more.
     fn retire(&mut self, woken: &mut Waiters<B>) {
         while self.oldest != self.current && self.works[self.oldest as usize] == 0 {

@@ -102,7 +102,7 @@ impl<B: Backend> Runtime<B> {
         let waiter = waiter.into_ref();
         waiter.prepare();
         let thread = B::thread();
-        let own = {
+        let (queue, own) = {
             let raised = Raised::<B>::new();
             let queues = self.queues.lock(&raised);
             let busy = queues.iter().find_map(|queue| {
@@ -112,19 +112,17 @@ impl<B: Backend> Runtime<B> {
             let Some((queue, mut state)) = busy else {
                 return false;
             };
-            if state.is_worker(thread) {
-                Some(core::ptr::from_ref(queue))
-            } else {
+            let own = state.is_worker(thread);
+            if !own {
                 state.freezers.push_back(waiter.handle());
-                None
             }
+            (core::ptr::from_ref(queue), own)
         };
-        if let Some(queue) = own {
-            // SAFETY: Q4: the caller is inside the queue.
-            report_queue(Diagnostic::WaitForOneself, "freeze", unsafe { &*queue });
-        } else {
-            waiter.wait();
+        if !own && self.wait_for_queue(queue, waiter) {
+            return true;
         }
-        own.is_none()
+        // SAFETY: Q4: the caller is inside the queue, or its next instance counts there.
+        report_queue(Diagnostic::WaitForOneself, "freeze", unsafe { &*queue });
+        false
     }
 }

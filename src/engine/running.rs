@@ -13,7 +13,8 @@
 //!   [`QUEUED`], and whoever starts or cancels the work replaces it in the locked section in which
 //!   the work stops being pending.
 //! - **R3** Under Linux's rule since 3.7 at most one slot has a given address and function. A work
-//!   whose twin runs is held in the twin's slot and run by the same worker, next. The address alone
+//!   whose twin runs is held in the twin's slot and run by the same worker, next; if a reentrant
+//!   queue has started more twins, by the worker of the last one to end. The address alone
 //!   is no identity: a function may run on when the memory of its work is another work (B-59).
 
 use core::cell::Cell;
@@ -25,7 +26,8 @@ use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_ada
 use super::backend::Backend;
 use super::claim::Claim;
 use super::item::work_struct;
-use super::locked::Locked;
+use super::locked::{Locked, Raised};
+use super::sub_queue::SubQueue;
 use super::wait::{Waiter, Waiters, take_ready};
 use super::word::State;
 use crate::sync::Ordering;
@@ -41,6 +43,8 @@ pub(crate) struct Slot<B: Backend> {
     address: Cell<usize>,
     func: Cell<*mut ()>,
     sequence: Cell<u64>,
+    /// The sub-queue that counts the run.
+    sub: Cell<*const SubQueue<B>>,
     thread: usize,
     /// The next instance of the same work (R3).
     held: Cell<Option<Claim<B>>>,
@@ -74,8 +78,8 @@ pub(crate) struct Running<B: Backend> {
 pub(crate) enum Start {
     /// The slot is this run's; the function is to be called.
     Run { func: *mut () },
-    /// Its twin runs: whoever runs that will run it (R3).
-    Held,
+    /// Its twin runs on `thread`, which will run it next (R3).
+    Held { thread: usize },
 }
 
 impl<B: Backend> Slot<B> {
@@ -86,10 +90,22 @@ impl<B: Backend> Slot<B> {
             address: Cell::new(0),
             func: Cell::new(core::ptr::null_mut()),
             sequence: Cell::new(0),
+            sub: Cell::new(core::ptr::null()),
             thread,
             held: Cell::new(None),
             _pinned: PhantomPinned,
         }
+    }
+
+    /// The sub-queue that counts the run. It is there as long as the slot is linked (Q3).
+    pub(super) fn sub(&self) -> *const SubQueue<B> {
+        self.sub.get()
+    }
+
+    /// The next instance of the same work, if it waits for the end of this one. Under the shard's
+    /// lock: its queue is there as long as it is held (Q3).
+    pub(super) fn held(&self) -> Option<Claim<B>> {
+        self.held.get()
     }
 
     /// Whether this is an instance of the work with that address and function.
@@ -113,13 +129,28 @@ impl<B: Backend> Running<B> {
 
     /// Address of the work that `thread` is running, or zero. IRQL: <= APC to mean its caller.
     pub(crate) fn current(&self, thread: usize) -> usize {
-        let raised = super::locked::Raised::<B>::new();
-        let running = |shard: &Locked<Shard<B>>| {
-            let shard = shard.lock(&raised);
-            let slot = shard.slots.iter().find(|slot| slot.thread == thread);
-            slot.map(|slot| slot.address.get())
-        };
-        self.shards.iter().find_map(running).unwrap_or(0)
+        let raised = Raised::new();
+        self.with_slot_of(thread, &raised, |slot| slot.address.get())
+            .unwrap_or(0)
+    }
+
+    /// What `f` says of the run of `thread`, under its shard's lock; `None` if it runs no work.
+    pub(super) fn with_slot_of<R>(
+        &self,
+        thread: usize,
+        raised: &Raised<B>,
+        mut f: impl FnMut(&Slot<B>) -> R,
+    ) -> Option<R> {
+        self.shards.iter().find_map(|shard| {
+            let shard = shard.lock(raised);
+            let slot = shard.slots.iter().find(|slot| slot.thread == thread)?;
+            Some(f(slot))
+        })
+    }
+
+    /// The shards.
+    pub(super) fn shards(&self) -> &[Locked<Shard<B>>] {
+        &self.shards
     }
 
     /// The shard of a work.
@@ -151,8 +182,11 @@ impl<B: Backend> Shard<B> {
             // ORDERING: Release: who cancels the work sees what its owner saw.
             work.data.swap(place.word(), Ordering::AcqRel);
             twin.held.set(Some(*claim));
-            return Start::Held;
+            return Start::Held {
+                thread: twin.thread,
+            };
         }
+        slot.sub.set(claim.sub);
         slot.address.set(address);
         slot.func.set(func);
         // SAFETY: the slot is pinned and stays linked only until `finish`, on its own thread.
@@ -174,18 +208,27 @@ impl<B: Backend> Shard<B> {
             .swap(State::Idle { depth: 0 }.word(), Ordering::SeqCst);
     }
 
-    /// Ends the run in `slot`. If a twin is held there it starts in its place and is returned.
+    /// Ends the run in `slot`. If a twin is held there it starts in its place and is returned, unless
+    /// another instance still runs, which a reentrant queue may have started: then it is held there.
     pub(crate) fn finish(
         &mut self,
         slot: Pin<&Slot<B>>,
         woken: &mut Waiters<B>,
     ) -> Option<(Claim<B>, *mut ())> {
-        let address = slot.address.get();
-        if let Some(claim) = slot.held.take() {
+        let (address, func) = (slot.address.get(), slot.func.get());
+        let held = slot.held.take();
+        let other = self
+            .slots
+            .iter()
+            .find(|other| !core::ptr::eq(*other, slot.get_ref()) && other.runs(address, func));
+        if let (Some(claim), Some(other)) = (held, other) {
+            other.held.set(Some(claim));
+        } else if let Some(claim) = held {
             // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
             self.begin(slot, unsafe { &*claim.work }, woken);
+            slot.sub.set(claim.sub);
             self.release(address, woken);
-            return Some((claim, slot.func.get()));
+            return Some((claim, func));
         }
         // SAFETY: `start` has linked it in this shard, and only its own thread unlinks it.
         unsafe {

@@ -76,6 +76,16 @@ impl<B: Backend> SubQueue<B> {
         self.state.with_mut(|state| unsafe { (*state).congested() })
     }
 
+    /// Whether so many active works alone keep the others from starting, for whoever holds the queue's
+    /// lock.
+    pub(super) fn is_full_of(&self, active: u32, _lock: &QueueState<B>) -> bool {
+        self.state.with_mut(|state| {
+            // SAFETY: as in `update`; this reference ends here.
+            let state = unsafe { &*state };
+            state.active == active && state.active >= state.max_active
+        })
+    }
+
     /// Whether a work may start, for whoever holds the queue's lock.
     pub(super) fn startable(&self, _lock: &QueueState<B>) -> bool {
         // SAFETY: as in `update`; this reference ends here.

@@ -34,6 +34,11 @@ pub(crate) struct Waiter<B: Backend> {
     pub(crate) func: *mut (),
     /// What exactly is awaited; the meaning belongs to the list that the waiter is on.
     pub(crate) limit: Cell<u64>,
+    /// Whose it is.
+    thread: usize,
+    /// It was taken off its list because it waits for the end of its own thread's run, see
+    /// [`super::oneself`].
+    refused: Cell<bool>,
     event: UnsafeCell<B::Event>,
     _pinned: PhantomPinned,
 }
@@ -53,7 +58,7 @@ intrusive_adapter!(
 pub(crate) type Waiters<B> = LinkedList<WaiterAdapter<B>>;
 
 impl<B: Backend> Waiter<B> {
-    /// A waiter for the item at `address`.
+    /// A waiter of this thread for the item at `address`.
     pub(crate) fn new(address: usize) -> Self {
         Self::with(address, core::ptr::null_mut())
     }
@@ -69,6 +74,8 @@ impl<B: Backend> Waiter<B> {
             address,
             func,
             limit: Cell::new(0),
+            thread: B::thread(),
+            refused: Cell::new(false),
             event: UnsafeCell::new(B::Event::default()),
             _pinned: PhantomPinned,
         }
@@ -91,6 +98,21 @@ impl<B: Backend> Waiter<B> {
     pub(crate) fn wait(self: Pin<&Self>) {
         // SAFETY: `prepare` has initialised the event.
         self.event.with_mut(|event| unsafe { B::event_wait(event) });
+    }
+
+    /// Blocks as [`Self::wait`] does; `false` if the wait was refused.
+    pub(crate) fn wait_unless_refused(self: Pin<&Self>) -> bool {
+        self.wait();
+        !self.refused.get()
+    }
+
+    /// Refuses the wait if it is one of `thread`. Whoever holds the list's lock takes it off then.
+    pub(super) fn refuse(&self, thread: usize) -> bool {
+        let refused = self.thread == thread;
+        if refused {
+            self.refused.set(true);
+        }
+        refused
     }
 
     /// Takes the waiter off `list`, on which it is.

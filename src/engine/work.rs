@@ -10,7 +10,7 @@ use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::{At, Queue};
+use super::queue::{At, Queue, flag};
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
 use super::word::State;
@@ -413,13 +413,18 @@ impl<B: Backend> Runtime<B> {
         {
             return false;
         }
+        let report = Report::of(Diagnostic::WaitForOneself, work, name);
+        // Whoever looks for waits for a thread's own run finds the work by its address.
+        let address = core::ptr::from_ref(work).expose_provenance();
         let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
+        let reclaiming = self.is_reclaiming();
         loop {
             let raised = Raised::<B>::new();
-            let mut shard = self.running.shard(waiter.address).lock(&raised);
-            let queued = match work.load().1 {
+            let mut shard = self.running.shard(address).lock(&raised);
+            let state = work.load().1;
+            let queued = match state {
                 // W2: wait until it is somewhere.
                 State::Transit { .. } => {
                     drop(shard);
@@ -427,16 +432,35 @@ impl<B: Backend> Runtime<B> {
                     relax();
                     continue;
                 }
-                State::Queue { .. } | State::Held { .. } => true,
+                State::Queue { sub, .. } => {
+                    // SAFETY: Q4: the word was read in this raised section.
+                    let queue = unsafe { Self::sub_at(sub) }.queue();
+                    if reclaiming && !queue.is(flag::MEM_RECLAIM) {
+                        raised.say(Report::of(Diagnostic::FlushDependency, work, name));
+                    }
+                    true
+                }
+                State::Held { .. } => true,
                 State::Uninitialised | State::Idle { .. } | State::Timer => false,
             };
             if !shard.wait_for(waiter, queued) {
                 return false;
             }
+            drop(shard);
+            let mut deferred = Deferred::new();
+            if let State::Queue { sub, .. } = state {
+                // SAFETY: Q4: the word was read in this raised section.
+                let sub = unsafe { Self::sub_at(sub) };
+                self.refuse_own_flush(sub, &raised, &mut deferred);
+            }
+            deferred.deliver(self, raised);
             break;
         }
-        waiter.wait();
-        true
+        let waited = waiter.wait_unless_refused();
+        if !waited {
+            report.print::<B>();
+        }
+        waited
     }
 
     fn is_uninitialised(&self, work: &work_struct, name: &'static str) -> bool {

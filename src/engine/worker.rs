@@ -2,8 +2,9 @@
 
 use core::pin::{Pin, pin};
 
-use super::backend::Backend;
+use super::backend::{Backend, Irql};
 use super::claim::{Claim, Entrance, Worker};
+use super::diagnostic::{Diagnostic, report};
 use super::item::work_func_t;
 use super::locked::Raised;
 use super::placement::Placement;
@@ -87,19 +88,23 @@ impl<B: Backend> Runtime<B> {
             let mut shard = self.running.shard(address).lock(&raised);
             shard.start(serving.slot, &claim, reentrant, &mut deferred.woken)
         };
-        if let Start::Run { func } = start {
-            self.count_run(&raised);
-            deferred.deliver(self, raised);
-            placement.take(&claim);
-            let guest = pin!(Worker::new(B::thread()));
-            let mut next = Some((claim, func));
-            while let Some((claim, func)) = next {
-                // SAFETY: `func` is the function that the driver gave at init.
-                unsafe { call(func, &claim) };
-                next = self.end_run(serving, guest.as_ref(), &claim);
+        let func = match start {
+            Start::Run { func } => func,
+            Start::Held { thread } => {
+                self.refuse_waits_behind(&claim, thread, &raised, &mut deferred);
+                deferred.deliver(self, raised);
+                return;
             }
-        } else {
-            deferred.deliver(self, raised);
+        };
+        self.count_run(&raised);
+        deferred.deliver(self, raised);
+        placement.take(&claim);
+        let guest = pin!(Worker::new(B::thread()));
+        let mut next = Some((claim, func));
+        while let Some((claim, func)) = next {
+            // SAFETY: `func` is the function that the driver gave at init.
+            unsafe { call(func, &claim) };
+            next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }
 
@@ -157,4 +162,10 @@ unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
     let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
     // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).
     unsafe { function(claim.work) };
+    if B::irql() != Irql::PASSIVE {
+        // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose it was.
+        let (item, func) = (claim.work.addr(), func.addr());
+        report::<B>(Diagnostic::LevelChanged, "work function", item, func);
+        B::lower(Irql::PASSIVE);
+    }
 }

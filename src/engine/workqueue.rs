@@ -1,6 +1,6 @@
 //! Making, flushing and destroying queues.
 
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::ptr::NonNull;
 
 use intrusive_collections::UnsafeRef;
@@ -83,11 +83,22 @@ impl<B: Backend> Runtime<B> {
         let waiter = waiter.into_ref();
         waiter.prepare();
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, call);
         let waits = self.if_may_wait(this, call, |_, state| state.colours.flush(waiter));
-        // A flush that is linked keeps the queue: it has works left.
-        if waits == Some(true) {
-            waiter.wait();
+        if waits == Some(true) && !self.wait_for_queue(queue, waiter) {
+            // SAFETY: the driver keeps a queue that it flushes, and one of its works is the caller.
+            report_queue(Diagnostic::WaitForOneself, call, unsafe { &*queue });
         }
+    }
+
+    /// Waits with `waiter`, which is linked on `queue`; `false` if it would wait for the end of the
+    /// caller's own run. The queue may be gone since.
+    pub(super) fn wait_for_queue(&self, queue: *const Queue<B>, waiter: Pin<&Waiter<B>>) -> bool {
+        let raised = Raised::new();
+        let mut deferred = Deferred::new();
+        self.refuse_own_wait(queue, &raised, &mut deferred);
+        deferred.deliver(self, raised);
+        waiter.wait_unless_refused()
     }
 
     /// Runs what is pending, chained requeues included, and deletes the queue. IRQL: = PASSIVE.
@@ -95,8 +106,10 @@ impl<B: Backend> Runtime<B> {
     /// `queue` may be gone, or somebody else may be ending it: then nothing happens.
     pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
-        if let Some(queue) = self.claim_end(this) {
-            self.end_queues(&[queue]);
+        if let Some(queue) = self.claim_end(this)
+            && !self.end_queues(&[queue])
+        {
+            report_queue(Diagnostic::WaitForOneself, "destroy_workqueue", queue);
         }
     }
 
@@ -104,6 +117,7 @@ impl<B: Backend> Runtime<B> {
     /// are refused (BH02). IRQL: <= APC.
     pub(crate) fn drain_queue(&self, queue: *const Queue<B>, call: &'static str) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, call);
         let found = self.if_may_wait(this, call, |queue, state| {
             state.draining += 1;
             core::ptr::from_ref(queue)
@@ -111,7 +125,9 @@ impl<B: Backend> Runtime<B> {
         if let Some(queue) = found {
             // SAFETY: the driver keeps a queue that it drains.
             let queue = unsafe { &*queue };
-            self.wait_until_idle(queue);
+            if !self.wait_until_idle(queue) {
+                report_queue(Diagnostic::WaitForOneself, call, queue);
+            }
             let raised = Raised::<B>::new();
             queue.state.lock(&raised).draining -= 1;
         }
@@ -155,10 +171,10 @@ impl<B: Backend> Runtime<B> {
     /// Makes the caller the one that ends the first queue that is `wanted`.
     fn claim_end(&self, wanted: impl Fn(&Queue<B>) -> bool) -> Option<&Queue<B>> {
         let claimed = self.if_may_wait(wanted, "destroy_workqueue", |queue, state| {
-            state.draining += 1;
             // ORDERING: under the queue's lock; and a grace period orders it: who has not seen it
             // has armed before that.
             let first = !queue.ending.swap(true, Relaxed);
+            state.draining += u32::from(first);
             first.then_some(core::ptr::from_ref(queue))
         });
         // SAFETY: Q4: whoever has set `ending` alone frees the queue.
@@ -194,8 +210,9 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Ends the queues that [`Self::claim_end`] has given to the caller; null ones are passed over. One
-    /// grace period serves all of them.
-    fn end_queues(&self, ended: &[*const Queue<B>]) {
+    /// grace period serves all of them. `false` if that would have to wait for the end of the caller's own
+    /// run, and then they are as before.
+    fn end_queues(&self, ended: &[*const Queue<B>]) -> bool {
         // SAFETY: Q4: whoever has claimed their ends frees them, below.
         let queues = || ended.iter().filter_map(|queue| unsafe { queue.as_ref() });
         queues().for_each(|queue| self.thaw_queue(queue));
@@ -205,7 +222,10 @@ impl<B: Backend> Runtime<B> {
                 if queue.armed.load(Relaxed) > 0 {
                     self.expire_armed(queue);
                 }
-                self.wait_until_idle(queue);
+                if !self.wait_until_idle(queue) {
+                    queues().for_each(|queue| self.keep_queue(queue));
+                    return false;
+                }
             }
             self.synchronize();
             let raised = Raised::<B>::new();
@@ -242,10 +262,22 @@ impl<B: Backend> Runtime<B> {
             // SAFETY: Q4 holds: this was the last use.
             unsafe { B::free(memory) };
         }
+        true
     }
 
-    /// Waits until the queue is empty and no worker is inside; whether it had to wait.
-    pub(crate) fn wait_until_idle(&self, queue: &Queue<B>) -> bool {
+    /// Takes [`Self::claim_end`] back.
+    fn keep_queue(&self, queue: &Queue<B>) {
+        let raised = Raised::<B>::new();
+        let _list = self.queues.lock(&raised);
+        // ORDERING: as in `claim_end`.
+        queue.ending.store(false, Relaxed);
+        queue.state.lock(&raised).draining -= 1;
+        self.freeze_new(queue, &raised);
+    }
+
+    /// Waits until the queue is empty and no worker is inside; `false` if that would be to wait for the
+    /// end of the caller's own run.
+    fn wait_until_idle(&self, queue: &Queue<B>) -> bool {
         let waiter = pin!(Waiter::<B>::new(0));
         let waiter = waiter.into_ref();
         waiter.prepare();
@@ -258,10 +290,7 @@ impl<B: Backend> Runtime<B> {
             }
             waits
         };
-        if waits {
-            waiter.wait();
-        }
-        waits
+        !waits || self.wait_for_queue(queue, waiter)
     }
 
     /// For detach: waits until every queue is idle; whether one was not. Works may make and destroy

@@ -28,6 +28,8 @@ pub(crate) struct Worker {
     thread: usize,
     /// Counted in its queue's `looking`.
     looks: Cell<bool>,
+    /// It is a rescuer's thread.
+    rescues: bool,
 }
 
 // SAFETY: a worker's link and flag are touched only under its queue's lock.
@@ -60,6 +62,15 @@ impl Worker {
             link: LinkedListLink::new(),
             thread,
             looks: Cell::new(false),
+            rescues: false,
+        }
+    }
+
+    /// As [`Self::new`], if that is a rescuer's.
+    pub(crate) fn rescuer(thread: usize) -> Self {
+        Self {
+            rescues: true,
+            ..Self::new(thread)
         }
     }
 }
@@ -210,5 +221,12 @@ impl<B: Backend> QueueState<B> {
     /// Whether `thread` is a worker of this queue now.
     pub(crate) fn is_worker(&self, thread: usize) -> bool {
         self.workers.iter().any(|worker| worker.thread == thread)
+    }
+
+    /// Whether `thread` is a rescuer that serves this queue now.
+    pub(crate) fn is_rescuer(&self, thread: usize) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.thread == thread && worker.rescues)
     }
 }

@@ -10,7 +10,7 @@ use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::{At, Queue, flag};
+use super::queue::{At, Queue};
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
 use super::word::State;
@@ -432,17 +432,12 @@ impl<B: Backend> Runtime<B> {
                     relax();
                     continue;
                 }
-                State::Queue { sub, .. } => {
-                    // SAFETY: Q4: the word was read in this raised section.
-                    let queue = unsafe { Self::sub_at(sub) }.queue();
-                    if reclaiming && !queue.is(flag::MEM_RECLAIM) {
-                        raised.say(Report::of(Diagnostic::FlushDependency, work, name));
-                    }
-                    true
-                }
-                State::Held { .. } => true,
+                State::Queue { .. } | State::Held { .. } => true,
                 State::Uninitialised | State::Idle { .. } | State::Timer => false,
             };
+            if reclaiming && Self::is_held_up(state, &raised) {
+                raised.say(Report::of(Diagnostic::FlushDependency, work, name));
+            }
             if !shard.wait_for(waiter, queued) {
                 return false;
             }

@@ -2,9 +2,8 @@
 
 use core::pin::{Pin, pin};
 
-use super::backend::{Backend, Irql};
+use super::backend::Backend;
 use super::claim::{Claim, Entrance, Worker};
-use super::diagnostic::{Diagnostic, report};
 use super::item::work_func_t;
 use super::locked::Raised;
 use super::placement::Placement;
@@ -104,6 +103,9 @@ impl<B: Backend> Runtime<B> {
         while let Some((claim, func)) = next {
             // SAFETY: `func` is the function that the driver gave at init.
             unsafe { call(func, &claim) };
+            // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose
+            // function it was.
+            self.restore_passive(claim.work.addr(), func.addr());
             next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }
@@ -170,10 +172,4 @@ unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
     let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
     // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).
     unsafe { function(claim.work) };
-    if B::irql() != Irql::PASSIVE {
-        // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose it was.
-        let (item, func) = (claim.work.addr(), func.addr());
-        report::<B>(Diagnostic::LevelChanged, "work function", item, func);
-        B::lower(Irql::PASSIVE);
-    }
 }

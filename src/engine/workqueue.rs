@@ -106,6 +106,7 @@ impl<B: Backend> Runtime<B> {
     /// `queue` may be gone, or somebody else may be ending it: then nothing happens.
     pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, "destroy_workqueue");
         if let Some(queue) = self.claim_end(this)
             && !self.end_queues(&[queue])
         {

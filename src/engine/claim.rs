@@ -125,12 +125,16 @@ impl<B: Backend> Queue<B> {
         let first = if self.subs > 1 && near {
             cpu as usize
         } else {
-            state.next_sub
+            state.next_sub / 2
         };
         let index = (0..subs.len())
             .map(|step| (first + step) % subs.len())
             .find(|index| subs[*index].startable(&state))?;
-        state.next_sub = state.next_sub.wrapping_add(1);
+        // Only who has the choice takes a turn: a pinned batch makes an even number of claims, so
+        // that its turns would always fall to the near ones.
+        if pinned.is_none() {
+            state.next_sub = state.next_sub.wrapping_add(1);
+        }
         let sub = &subs[index];
         let first = sub.update(&mut state, |inner| {
             inner.active += 1;

@@ -74,6 +74,16 @@ pub(crate) struct Running<B: Backend> {
     shards: [Locked<Shard<B>>; SHARDS],
 }
 
+/// What comes after a run.
+pub(crate) enum Ended<B: Backend> {
+    /// Nothing.
+    Over,
+    /// The twin that was held, in its place.
+    Twin { claim: Claim<B>, func: *mut () },
+    /// The twin that was held is held by another instance now, which `thread` runs.
+    Held { claim: Claim<B>, thread: usize },
+}
+
 /// What became of a claim.
 pub(crate) enum Start {
     /// The slot is this run's; the function is to be called.
@@ -208,28 +218,30 @@ impl<B: Backend> Shard<B> {
             .swap(State::Idle { depth: 0 }.word(), Ordering::SeqCst);
     }
 
-    /// Ends the run in `slot`. If a twin is held there it starts in its place and is returned, unless
-    /// another instance still runs, which a reentrant queue may have started: then it is held there.
-    pub(crate) fn finish(
-        &mut self,
-        slot: Pin<&Slot<B>>,
-        woken: &mut Waiters<B>,
-    ) -> Option<(Claim<B>, *mut ())> {
+    /// Ends the run in `slot`. If a twin is held there it starts in its place, unless another instance
+    /// still runs, which a reentrant queue may have started: then it is held there.
+    pub(crate) fn finish(&mut self, slot: Pin<&Slot<B>>, woken: &mut Waiters<B>) -> Ended<B> {
         let (address, func) = (slot.address.get(), slot.func.get());
         let held = slot.held.take();
         let other = self
             .slots
             .iter()
             .find(|other| !core::ptr::eq(*other, slot.get_ref()) && other.runs(address, func));
-        if let (Some(claim), Some(other)) = (held, other) {
-            other.held.set(Some(claim));
-        } else if let Some(claim) = held {
-            // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
-            self.begin(slot, unsafe { &*claim.work }, woken);
-            slot.sub.set(claim.sub);
-            self.release(address, woken);
-            return Some((claim, func));
-        }
+        let ended = match (held, other) {
+            (None, _) => Ended::Over,
+            (Some(claim), Some(other)) => {
+                other.held.set(Some(claim));
+                let thread = other.thread;
+                Ended::Held { claim, thread }
+            }
+            (Some(claim), None) => {
+                // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
+                self.begin(slot, unsafe { &*claim.work }, woken);
+                slot.sub.set(claim.sub);
+                self.release(address, woken);
+                return Ended::Twin { claim, func };
+            }
+        };
         // SAFETY: `start` has linked it in this shard, and only its own thread unlinks it.
         unsafe {
             self.slots
@@ -237,7 +249,7 @@ impl<B: Backend> Shard<B> {
         }
         .remove();
         self.release(address, woken);
-        None
+        ended
     }
 
     /// Takes back the work held for `address` if its word still is `word`. The caller owns it then.

@@ -181,8 +181,8 @@ impl Diagnostic {
                  before tasklet_kill has returned, and unlock only after a tasklet_trylock"
             }
             Self::MaxActiveOfOrdered => {
-                "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \
-                 works may overlap"
+                "the workqueue is ordered or WQ_BH, so its works never overlap. Make it with \
+                 alloc_workqueue and without WQ_BH if they may"
             }
             Self::ThawUnderflow => {
                 "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \

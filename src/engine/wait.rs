@@ -22,6 +22,7 @@ use super::backend::{Backend, Irql, TimerLevel};
 use super::item::work_struct;
 use super::locked::Raised;
 use super::queue::{KickAdapter, Queue};
+use super::round::SubAdapter;
 use super::runtime::Runtime;
 use crate::sync::UnsafeCell;
 
@@ -157,6 +158,8 @@ pub(crate) struct Deferred<B: Backend> {
     pub(crate) woken: Waiters<B>,
     /// Whose work item is to be enqueued.
     pub(crate) kicks: LinkedList<KickAdapter<B>>,
+    /// Sub-queues that are to be put on the list of their CPU: before the section ends (H1).
+    pub(crate) subs: LinkedList<SubAdapter<B>>,
     /// Which timers may have to be armed earlier, by level.
     pub(crate) timers: [bool; 2],
 }
@@ -167,6 +170,7 @@ impl<B: Backend> Deferred<B> {
         Self {
             woken: LinkedList::new(WaiterAdapter::NEW),
             kicks: LinkedList::new(KickAdapter::NEW),
+            subs: LinkedList::new(SubAdapter::NEW),
             timers: [false; 2],
         }
     }
@@ -186,6 +190,9 @@ impl<B: Backend> Deferred<B> {
     /// Ends the raised section and does what was put off: here, if the caller came from DISPATCH or
     /// below, else in this CPU's DPC.
     pub(crate) fn deliver(mut self, runtime: &Runtime<B>, raised: Raised<B>) {
+        while let Some(sub) = self.subs.pop_front() {
+            runtime.list_sub(sub, &raised);
+        }
         if self.is_empty() {
             drop(raised);
         } else if raised.from() <= Irql::DISPATCH {
@@ -197,6 +204,7 @@ impl<B: Backend> Deferred<B> {
 
     /// Appends `other`.
     pub(crate) fn append(&mut self, mut other: Self) {
+        debug_assert!(other.subs.is_empty(), "sub-queues are listed at once");
         self.woken.back_mut().splice_after(other.woken.take());
         self.kicks.back_mut().splice_after(other.kicks.take());
         for (mine, other) in self.timers.iter_mut().zip(other.timers) {

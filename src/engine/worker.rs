@@ -17,10 +17,10 @@ use crate::sync::Ordering;
 const BATCH: u32 = 32;
 
 /// A worker inside the queue that it serves.
-struct Serving<'a, B: Backend> {
-    queue: &'a Queue<B>,
-    worker: Pin<&'a Worker>,
-    slot: Pin<&'a Slot<B>>,
+pub(super) struct Serving<'a, B: Backend> {
+    pub(super) queue: &'a Queue<B>,
+    pub(super) worker: Pin<&'a Worker>,
+    pub(super) slot: Pin<&'a Slot<B>>,
 }
 
 impl<B: Backend> Runtime<B> {
@@ -116,7 +116,7 @@ impl<B: Backend> Runtime<B> {
     /// while it runs, so that what a work may ask of its queue does not depend on whose worker runs
     /// it (rows Q03, Q25). The served queue cannot be destroyed by it: its callback is on this
     /// stack.
-    fn end_run(
+    pub(super) fn end_run(
         &self,
         serving: &Serving<'_, B>,
         guest: Pin<&Worker>,
@@ -167,7 +167,7 @@ impl<B: Backend> Runtime<B> {
 /// # Safety
 ///
 /// `func` is a [`work_func_t`], and the claim's work is the one that it was set in.
-unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
+pub(super) unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
     // SAFETY: the caller vouches for the function; function and data pointers have one size here.
     let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
     // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).

@@ -11,7 +11,7 @@ use bottomhalf::{Attachment, Config, Host, attach};
 use kmdf_mock::ntddk::{KeGetCurrentThread, KeSetPriorityThread};
 use kmdf_mock::world::{self, Driver, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
-use support::{NonReentrant, Work, Wq, machine, reports, rows, still_waits};
+use support::{NonReentrant, Trace, Work, Wq, machine, reports, rows, still_waits};
 
 /// One of the functions.
 type Queue = fn() -> *mut workqueue_struct;
@@ -194,6 +194,55 @@ fn max_active_is_linux_s_default() {
             Wq(queue()).flush();
             works.into_iter().for_each(Work::free);
         }
+    });
+}
+
+/// Q22 on `system_bh_wq` and `system_bh_highpri_wq`: their works run at DISPATCH_LEVEL on the CPU that queues, those
+/// of the second first; each is a queue of its own, is null while nothing is attached, and is not destroyed (BH24).
+#[test]
+fn q22_the_bottom_half_queues() {
+    worlds(|| {
+        let bottom_halves: [Queue; 2] = [system_bh_wq, system_bh_highpri_wq];
+        sim_assert!(bottom_halves.iter().all(|queue| queue().is_null()));
+        let driver = Driver::load();
+        let attachment = attached(&driver);
+        let all = QUEUES
+            .into_iter()
+            .map(|(queue, _)| queue)
+            .chain(bottom_halves);
+        let distinct: BTreeSet<usize> = all.map(|queue| queue().addr()).collect();
+        sim_assert_eq!(distinct.len(), QUEUES.len() + 2);
+        for cpu in 0..4 {
+            let trace = Trace::default();
+            let works = [(system_bh_wq as Queue, 'B'), (system_bh_highpri_wq, 'A')].map(
+                |(queue, letter)| {
+                    let trace = trace.clone();
+                    (queue, Work::new(move |_, _| trace.add(letter)))
+                },
+            );
+            world::run_on_cpu(cpu, || {
+                world::at_dispatch(|| {
+                    for (queue, work) in works {
+                        sim_assert!(work.queue(Wq(queue())));
+                    }
+                    sim_assert_eq!(trace.get(), "");
+                });
+            });
+            for (queue, work) in works {
+                Wq(queue()).flush();
+                let seen = work.seen();
+                sim_assert_eq!((seen.runs(), seen.irql(0), seen.cpu(0)), (1, 2, cpu));
+                work.free();
+            }
+            sim_assert_eq!(trace.get(), "AB");
+        }
+        for queue in bottom_halves {
+            Wq(queue()).destroy();
+        }
+        sim_assert_eq!(reports(), ["BH24"; 2]);
+        attachment.detach();
+        sim_assert!(bottom_halves.iter().all(|queue| queue().is_null()));
+        driver.unload();
     });
 }
 

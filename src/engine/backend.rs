@@ -9,6 +9,7 @@ use core::fmt;
 pub(crate) struct Irql(pub(crate) u8);
 
 impl Irql {
+    pub(crate) const PASSIVE: Self = Self(0);
     pub(crate) const APC: Self = Self(1);
     pub(crate) const DISPATCH: Self = Self(2);
 }
@@ -150,6 +151,13 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// Sets the priority of the current thread and returns the one before. IRQL: <= APC. NT:
     /// `KeSetPriorityThread`.
     fn set_priority(priority: i32) -> i32;
+
+    /// The priority of the current thread. IRQL: = PASSIVE. NT: `KeQueryPriorityThread`.
+    fn priority() -> i32;
+    /// Lets the current thread run where it could before every `pin`, and before what others have done to
+    /// the like; whether there was anything to take back. IRQL: <= APC. NT:
+    /// `KeSetSystemGroupAffinityThread`, `KeRevertToUserGroupAffinityThread`.
+    fn unpin_all() -> bool;
 
     /// Zeroed memory or null. IRQL: <= DISPATCH. NT: `ExAllocatePool2`.
     fn allocate(size: usize) -> *mut u8;

@@ -47,6 +47,14 @@ pub(crate) enum Diagnostic {
     MaxActiveOfOrdered,
     /// `Attachment::thaw` without `Attachment::freeze`.
     ThawUnderflow,
+    /// The function of an item changed the IRQL.
+    LevelChanged,
+    /// The function of a work changed its thread's affinity or priority.
+    ThreadChanged,
+    /// A work of a `WQ_MEM_RECLAIM` queue waits for one of a queue without it.
+    FlushDependency,
+    /// A work that is not pending has something written over its link.
+    LinkOverwritten,
     /// An item on a stack was still pending when its frame was to end.
     PendingOnStack,
     /// Flags, or flags and a `max_active`, that exclude each other.
@@ -85,6 +93,10 @@ impl Diagnostic {
             Self::NoSuchCpu => "BH18",
             Self::MaxActiveOfOrdered => "BH19",
             Self::ThawUnderflow => "BH30",
+            Self::LevelChanged => "BH27",
+            Self::ThreadChanged => "BH29",
+            Self::FlushDependency => "BH31",
+            Self::LinkOverwritten => "BH32",
             Self::PendingOnStack => "BH20",
             Self::ImpossibleFlags => "BH21",
             Self::UnknownFlags => "BH22",
@@ -154,6 +166,23 @@ impl Diagnostic {
             Self::MaxActiveOfOrdered => {
                 "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if its \
                  works may overlap"
+            }
+            Self::LevelChanged => {
+                "the function returned at another IRQL, or with bottom halves off; both are as before the \
+                 call now. Release every lock that it takes"
+            }
+            Self::ThreadChanged => {
+                "the function has changed the affinity of its thread, or made its priority a real-time one, \
+                 and not taken it back; it is taken back now. The thread is NT's: revert both before the \
+                 function returns"
+            }
+            Self::FlushDependency => {
+                "a work of a WQ_MEM_RECLAIM queue waits for a queue without that flag, which may make no \
+                 progress while memory is short; it waits. Make that queue with WQ_MEM_RECLAIM too"
+            }
+            Self::LinkOverwritten => {
+                "the work is not pending, but its link is not empty: something was written over it. It is \
+                 queued. Do not copy or clear a work that has been initialised"
             }
             Self::ThawUnderflow => {
                 "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \

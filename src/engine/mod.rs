@@ -20,7 +20,7 @@
 //! | [`freeze`] | F1 F2 | queues that stand still while the device is suspended |
 //! | [`running`], [`worker`], [`placement`] | R1-R3 | who runs, who waits for it; the life of one run; where its thread runs |
 //! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
-//! | [`work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
+//! | [`work`], [`flush_work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
 //! | [`runtime`] | G1-G4 | what an attached image has, grace periods, the end |
 
 pub(crate) mod backend;
@@ -29,6 +29,7 @@ pub(crate) mod delayed;
 pub(crate) mod diagnostic;
 pub(crate) mod drain;
 pub(crate) mod flush;
+pub(crate) mod flush_work;
 pub(crate) mod freeze;
 pub(crate) mod item;
 pub(crate) mod locked;

@@ -26,6 +26,7 @@ use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_ada
 
 use super::backend::{Backend, TimerLevel};
 use super::claim::WorkerAdapter;
+use super::diagnostic::{Diagnostic, Report};
 use super::flush::Colours;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
@@ -317,7 +318,7 @@ impl<B: Backend> Queue<B> {
         deferred: &mut Deferred<B>,
     ) {
         let mut state = self.state.lock(raised);
-        self.link_locked(&mut state, work, at);
+        self.link_locked(&mut state, work, at, raised);
         if calls_worker {
             self.keep_kicked(&mut state, raised, deferred);
         }
@@ -336,12 +337,21 @@ impl<B: Backend> Queue<B> {
         if state.draining > 0 && !state.is_worker(thread) {
             return false;
         }
-        self.link_locked(&mut state, work, at);
+        self.link_locked(&mut state, work, at, raised);
         self.keep_kicked(&mut state, raised, deferred);
         true
     }
 
-    fn link_locked(&self, state: &mut QueueState<B>, work: &work_struct, at: At) {
+    fn link_locked(
+        &self,
+        state: &mut QueueState<B>,
+        work: &work_struct,
+        at: At,
+        raised: &Raised<B>,
+    ) {
+        if work.entry.is_linked() {
+            raised.say(Report::of(Diagnostic::LinkOverwritten, work, "queue_work"));
+        }
         let sub = self.sub_for(at.cpu);
         let colour = state.colours.enter();
         state.total += 1;

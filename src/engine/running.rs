@@ -296,6 +296,11 @@ impl<B: Backend> Shard<B> {
             .any(|slot| slot.runs(address, func) && slot.thread == thread)
     }
 
+    /// The sub-queue that counts an instance of the work that runs.
+    pub(super) fn sub_of(&self, address: usize, func: *mut ()) -> Option<*const SubQueue<B>> {
+        self.twin(address, func).map(Slot::sub)
+    }
+
     fn twin(&self, address: usize, func: *mut ()) -> Option<&Slot<B>> {
         self.slots.iter().find(|slot| slot.runs(address, func))
     }

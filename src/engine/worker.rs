@@ -63,7 +63,7 @@ impl<B: Backend> Runtime<B> {
             };
             self.execute(&serving, claim, &mut placement, raised, deferred);
         }
-        placement.restore();
+        placement.restore(queue);
         let raised = Raised::new();
         let mut deferred = Deferred::new();
         queue.leave(worker, &raised, &mut deferred);
@@ -103,6 +103,7 @@ impl<B: Backend> Runtime<B> {
         while let Some((claim, func)) = next {
             // SAFETY: `func` is the function that the driver gave at init.
             unsafe { call(func, &claim) };
+            placement.check(claim.work.addr(), func.addr());
             next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }

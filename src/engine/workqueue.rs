@@ -84,9 +84,21 @@ impl<B: Backend> Runtime<B> {
         waiter.prepare();
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
         let waits = self.if_may_wait(this, call, |_, state| state.colours.flush(waiter));
-        if waits == Some(true) && !self.wait_for_queue(queue, waiter) {
+        if waits != Some(true) {
+            return;
+        }
+        // SAFETY: the flush is linked, so the queue has works; and the driver keeps it.
+        self.warn_of_dependency(unsafe { &*queue }, call);
+        if !self.wait_for_queue(queue, waiter) {
             // SAFETY: the driver keeps a queue that it flushes, and one of its works is the caller.
             report_queue(Diagnostic::WaitForOneself, call, unsafe { &*queue });
+        }
+    }
+
+    /// Says so if the caller is to get on when memory is short, and `queue` need not.
+    fn warn_of_dependency(&self, queue: &Queue<B>, call: &str) {
+        if self.depends_on_memory(queue, &Raised::new()) {
+            report_queue(Diagnostic::FlushDependency, call, queue);
         }
     }
 
@@ -105,9 +117,11 @@ impl<B: Backend> Runtime<B> {
     /// `queue` may be gone, or somebody else may be ending it: then nothing happens.
     pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
-        if let Some(queue) = self.claim_end(this)
-            && !self.end_queues(&[queue])
-        {
+        let Some(queue) = self.claim_end(this) else {
+            return;
+        };
+        self.warn_of_dependency(queue, "destroy_workqueue");
+        if !self.end_queues(&[queue]) {
             report_queue(Diagnostic::WaitForOneself, "destroy_workqueue", queue);
         }
     }
@@ -123,6 +137,7 @@ impl<B: Backend> Runtime<B> {
         if let Some(queue) = found {
             // SAFETY: the driver keeps a queue that it drains.
             let queue = unsafe { &*queue };
+            self.warn_of_dependency(queue, call);
             if !self.wait_until_idle(queue) {
                 report_queue(Diagnostic::WaitForOneself, call, queue);
             }

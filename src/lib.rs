@@ -4,7 +4,7 @@
 //!
 //! | module | layer | what |
 //! |---|---|---|
-//! | [`tasklet`], [`work`], [`on_cpu`], [`delayed_work`], [`workqueue`], [`system_queues`], [`init`], [`execute`], [`devm`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
+//! | [`tasklet`], [`interrupt`], [`work`], [`on_cpu`], [`delayed_work`], [`workqueue`], [`system_queues`], [`init`], [`execute`], [`devm`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
 //! | `typed`: `Tasklet`, `Work`, `DelayedWork`, `Workqueue` | API | the typed face, feature `alloc` |
 //! | `engine` | policy | state words, queues, flush, cancel, timers |
 //! | `kmdf` | backend | WDFDPC, WDFWORKITEM, WDFTIMER; the only place that names `wdk_sys` |
@@ -31,6 +31,7 @@ pub mod devm;
 mod engine;
 pub mod execute;
 pub mod init;
+pub mod interrupt;
 pub mod jiffies;
 mod kmdf;
 pub mod linux;

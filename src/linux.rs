@@ -4,6 +4,7 @@ pub use crate::delayed_work::*;
 pub use crate::devm::*;
 pub use crate::execute::*;
 pub use crate::init::*;
+pub use crate::interrupt::*;
 pub use crate::jiffies::*;
 pub use crate::on_cpu::*;
 pub use crate::system_queues::*;

@@ -34,7 +34,7 @@ struct OnCpu {
     result: AtomicU64,
 }
 
-/// Runs `func(arg)` on `cpu`, as a work of [`system_wq`](crate::workqueue::system_wq), and returns what it
+/// Runs `func(arg)` on `cpu`, as a work of [`system_wq`](crate::system_queues::system_wq), and returns what it
 /// returns. Linux: `work_on_cpu`.
 ///
 /// `-ENODEV` (-19) if the CPU is not active, or nothing is attached (BH03); `-EDEADLK` (-35) from a work of

@@ -10,6 +10,7 @@
 
 pub use crate::engine::item::{tasklet_callback, tasklet_func, tasklet_struct};
 use crate::engine::tasklet::{RUN, SCHED, forget_parked, kind, refuse};
+use crate::engine::tasklet_wait::trylock;
 use crate::kmdf::{enter_to_queue, visit};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicI32, AtomicPtr, AtomicU32};
@@ -109,21 +110,25 @@ pub unsafe fn tasklet_hi_schedule(t: *mut tasklet_struct) {
 pub(crate) unsafe fn schedule(t: *const tasklet_struct, hi: bool, call: &str) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let tasklet = unsafe { &*t };
-    if refuse(tasklet) {
-        return false;
-    }
+    !refuse(tasklet) && schedule_idle(tasklet, hi, call)
+}
+
+/// Schedules a tasklet that was not found scheduled. A function of its own, so that a refusal needs no frame.
+#[inline(never)]
+fn schedule_idle(tasklet: &tasklet_struct, hi: bool, call: &str) -> bool {
+    let address = core::ptr::from_ref(tasklet).addr();
     // ORDERING: a hint for a message, and the check for zeroed memory.
     let func = tasklet.func.load(Relaxed);
     if func.is_null() {
         crate::engine::diagnostic::report::<crate::kmdf::Kmdf>(
             crate::engine::diagnostic::Diagnostic::QueueUninitialised,
             call,
-            t.addr(),
+            address,
             0,
         );
         return false;
     }
-    let Some((runtime, raised)) = enter_to_queue(call, t.addr(), func.addr()) else {
+    let Some((runtime, raised)) = enter_to_queue(call, address, func.addr()) else {
         return false;
     };
     runtime.tasklet_schedule(tasklet, hi, raised)
@@ -167,6 +172,95 @@ pub unsafe fn tasklet_disable_nosync(t: *mut tasklet_struct) {
         None => {
             tasklet.count.fetch_add(1, SeqCst);
         }
+    }
+}
+
+/// Disables `t` once more and spins until it does not run. For callers that may not sleep.
+/// Linux: `tasklet_disable_in_atomic`.
+///
+/// IRQL: any. Spins while the tasklet runs on another CPU. From the tasklet itself, and on the CPU
+/// whose run the caller has interrupted, the run cannot end: it disables, does not wait, and says
+/// so (BH16).
+///
+/// # Safety
+///
+/// `t` is initialised and stays valid during the call.
+pub unsafe fn tasklet_disable_in_atomic(t: *mut tasklet_struct) {
+    // SAFETY: by the caller's word.
+    let tasklet = unsafe { &*t };
+    match visit() {
+        Some(runtime) => runtime.tasklet_disable_in_atomic(tasklet),
+        // ORDERING: nothing runs without a runtime.
+        None => {
+            tasklet.count.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+/// Keeps `t` from running, if it does not run and nobody else keeps it from it: true, and the
+/// caller owes a [`tasklet_unlock`]. What is scheduled meanwhile runs after that.
+/// Linux: `tasklet_trylock`.
+///
+/// IRQL: any. Does not block.
+///
+/// # Safety
+///
+/// `t` is initialised and stays valid until the unlock.
+#[must_use = "true means that the tasklet is locked"]
+pub unsafe fn tasklet_trylock(t: *mut tasklet_struct) -> bool {
+    // SAFETY: by the caller's word.
+    trylock(unsafe { &*t })
+}
+
+/// Gives back what [`tasklet_trylock`] took; what was scheduled meanwhile runs, on the CPU that
+/// scheduled it. Linux: `tasklet_unlock`.
+///
+/// IRQL: any. Does not block. A tasklet that is not locked is reported (BH29).
+///
+/// # Safety
+///
+/// `t` is initialised and valid, and the caller, or who it acts for, has locked it.
+pub unsafe fn tasklet_unlock(t: *mut tasklet_struct) {
+    // SAFETY: by the caller's word.
+    let tasklet = unsafe { &*t };
+    match crate::kmdf::enter() {
+        Some((runtime, raised)) => runtime.tasklet_unlock(tasklet, raised),
+        // ORDERING: as in `tasklet_enable`.
+        None => {
+            tasklet.state.fetch_and(!RUN, SeqCst);
+            if tasklet.count.load(SeqCst) == 0 {
+                forget_parked(tasklet);
+            }
+        }
+    }
+}
+
+/// Waits until `t` neither runs nor is locked; it may begin again at once.
+/// Linux: `tasklet_unlock_wait`.
+///
+/// IRQL: = PASSIVE. Blocks. At DISPATCH_LEVEL it does not wait, and says so (BH06).
+///
+/// # Safety
+///
+/// `t` is initialised and stays valid during the call.
+pub unsafe fn tasklet_unlock_wait(t: *mut tasklet_struct) {
+    if let Some(runtime) = visit() {
+        // SAFETY: by the caller's word.
+        runtime.tasklet_unlock_wait(unsafe { &*t }, "tasklet_unlock_wait");
+    }
+}
+
+/// As [`tasklet_unlock_wait`], spinning. Linux: `tasklet_unlock_spin_wait`.
+///
+/// IRQL: any. Spins. Where the run is under the caller it does not wait, and says so (BH16).
+///
+/// # Safety
+///
+/// `t` is initialised and stays valid during the call.
+pub unsafe fn tasklet_unlock_spin_wait(t: *mut tasklet_struct) {
+    if let Some(runtime) = visit() {
+        // SAFETY: by the caller's word.
+        runtime.tasklet_spin_wait(unsafe { &*t }, "tasklet_unlock_spin_wait");
     }
 }
 

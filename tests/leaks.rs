@@ -1,5 +1,5 @@
-//! What a work's function may not leave behind, what it may not wait for, and what may not be written over it: each
-//! is said by name, taken back where it can be, and no work is lost.
+//! What a work's function may not leave behind on its thread, and what may not be written over a work: each is said by
+//! name, taken back where it can be, and no work is lost.
 
 mod support;
 
@@ -10,7 +10,6 @@ use bottomhalf::linux::*;
 use kmdf_mock::GROUP_AFFINITY;
 use kmdf_mock::ntddk::{
     KeGetCurrentThread, KeQueryPriorityThread, KeSetPriorityThread, KeSetSystemGroupAffinityThread,
-    KfRaiseIrql,
 };
 use kmdf_mock::world;
 use kmdf_mock::{sim_assert, sim_assert_eq};
@@ -40,45 +39,12 @@ fn count(code: &str) -> usize {
     reports().iter().filter(|found| *found == code).count()
 }
 
-/// Linux §3.7, BH27: a function that returns at another IRQL is reported by its name, and the level is restored: the
-/// works after it run at PASSIVE_LEVEL, on the same thread.
-#[test]
-fn bh27_a_function_that_returns_at_another_irql() {
-    rows(|rig| {
-        rig.expect(&["BH27"]);
-        let wq = Wq::ordered();
-        let leaks: Vec<Work> = [1, 2, 9]
-            .into_iter()
-            .map(|irql| {
-                Work::new(move |_, _| {
-                    sim_assert_eq!(world::current_irql(), 0);
-                    // SAFETY: not below the current level. That it stays is what is tested.
-                    unsafe { KfRaiseIrql(irql) };
-                })
-            })
-            .collect();
-        let after = Work::counting();
-        for work in leaks.iter().chain([&after]) {
-            sim_assert!(work.queue(wq));
-        }
-        wq.flush();
-        sim_assert_eq!(count("BH27"), 3);
-        for work in &leaks {
-            let item = format!("item {:#x}", work.work().addr());
-            sim_assert!(world::debug_log().iter().any(|line| line.contains(&item)));
-        }
-        sim_assert_eq!(after.seen().irql(0), 0);
-        wq.destroy();
-        leaks.into_iter().chain([after]).for_each(Work::free);
-    });
-}
-
-/// BH29: a function that leaves its thread at a real-time priority is reported, and the thread has its own again, or
+/// BH31: a function that leaves its thread at a real-time priority is reported, and the thread has its own again, or
 /// that of its queue, before the next work. A priority below is the thread's own affair: NT takes it back itself.
 #[test]
-fn bh29_a_function_that_leaves_a_real_time_priority() {
+fn bh31_a_function_that_leaves_a_real_time_priority() {
     rows(|rig| {
-        rig.expect(&["BH29"]);
+        rig.expect(&["BH31"]);
         let normal = {
             let seen = Arc::new(AtomicI32::new(0));
             let work = Work::new({
@@ -101,41 +67,41 @@ fn bh29_a_function_that_leaves_a_real_time_priority() {
             leak.free();
             after.free();
         }
-        sim_assert_eq!(count("BH29"), 2);
+        sim_assert_eq!(count("BH31"), 2);
     });
 }
 
-/// BH29: a function that leaves its thread bound to a CPU is reported by the name of its queue, and the binding is
+/// BH31: a function that leaves its thread bound to a CPU is reported by the name of its queue, and the binding is
 /// taken back. Builds with debug assertions look for it.
 #[test]
 #[cfg(debug_assertions)]
-fn bh29_a_function_that_leaves_an_affinity() {
+fn bh31_a_function_that_leaves_an_affinity() {
     rows(|rig| {
-        rig.expect(&["BH29"]);
+        rig.expect(&["BH31"]);
         let wq = Wq::with(WQ_UNBOUND, 0);
         let leak = Work::new(|_, _| stay_on(3));
         for run in 1..=3 {
             leak.queue(wq);
             wq.flush();
             world::settle();
-            sim_assert_eq!(count("BH29"), run);
+            sim_assert_eq!(count("BH31"), run);
         }
         wq.destroy();
         leak.free();
     });
 }
 
-/// BH29: a pinned work that moves its thread elsewhere is reported, and the pinned works that follow are on their CPU.
+/// BH31: a pinned work that moves its thread elsewhere is reported, and the pinned works that follow are on their CPU.
 #[test]
-fn bh29_a_pinned_function_that_moves_its_thread() {
+fn bh31_a_pinned_function_that_moves_its_thread() {
     rows(|rig| {
-        rig.expect(&["BH29"]);
+        rig.expect(&["BH31"]);
         let wq = Wq::with(WQ_PERCPU, 1);
         let leak = Work::new(|_, _| stay_on(3));
         let after = Work::new(|_, _| sim_assert_eq!(world::current_cpu(), 1));
         world::run_on_cpu(1, || sim_assert!(leak.queue(wq) && after.queue(wq)));
         wq.destroy();
-        sim_assert_eq!((after.runs(), count("BH29")), (1, 1));
+        sim_assert_eq!((after.runs(), count("BH31")), (1, 1));
         leak.free();
         after.free();
     });
@@ -157,102 +123,6 @@ fn a_function_that_takes_everything_back_is_not_reported() {
         sim_assert!(reports().is_empty());
         wq.destroy();
         tidy.free();
-    });
-}
-
-fn drain_queue(wq: Wq) {
-    // SAFETY: the queue is alive in every scenario.
-    unsafe { drain_workqueue(wq.0) };
-}
-
-/// A work of `from` that does `wait` once; how often BH31 was reported for it.
-fn dependency(from: Wq, wait: impl Fn() + Send + Sync + 'static) -> usize {
-    let before = count("BH31");
-    let work = Work::new(move |_, _| wait());
-    sim_assert!(work.queue(from));
-    work.flush();
-    sim_assert_eq!(work.runs(), 1);
-    work.free();
-    count("BH31") - before
-}
-
-/// Linux §3.7, BH31: a work of a WQ_MEM_RECLAIM queue that waits for a queue without it, or for a work there that is
-/// queued or running, is told so, and waits.
-#[test]
-fn bh31_a_reclaiming_work_waits_for_a_queue_that_is_not() {
-    rows(|rig| {
-        rig.expect(&["BH31"]);
-        let (reclaim, plain) = (Wq::with(WQ_MEM_RECLAIM, 0), Wq::with(WQ_UNBOUND, 1));
-        let slow = Work::new(|_, _| support::sleep_jiffies(1));
-        let queue = move || sim_assert!(slow.queue(plain));
-        let flush = move || {
-            queue();
-            plain.flush();
-        };
-        sim_assert_eq!(dependency(reclaim, flush), 1);
-        let flush_work = move || {
-            queue();
-            sim_assert!(slow.flush());
-        };
-        sim_assert_eq!(dependency(reclaim, flush_work), 1);
-        let flush_running = move || {
-            let before = slow.runs();
-            queue();
-            slow.wait_begun(before + 1);
-            slow.flush();
-        };
-        sim_assert!(dependency(reclaim, flush_running) <= 1);
-        let drain = move || {
-            queue();
-            drain_queue(plain);
-        };
-        sim_assert_eq!(dependency(reclaim, drain), 1);
-        let destroy = move || {
-            let wq = Wq::bound();
-            slow.queue(wq);
-            wq.destroy();
-        };
-        sim_assert_eq!(dependency(reclaim, destroy), 1);
-        sim_assert!(
-            slow.runs() == 5 && slow.seen().inside() == 0,
-            "each wait has waited"
-        );
-        reclaim.destroy();
-        plain.destroy();
-        slow.free();
-    });
-}
-
-/// The control of BH31: nobody else is told so: not a work of a plain queue or of one of Linux's old calls, not one
-/// that waits for a queue that is as safe, or that waits for nothing, or cancels.
-#[test]
-fn bh31_is_not_said_of_others() {
-    rows(|_| {
-        let (reclaim, other) = (Wq::with(WQ_MEM_RECLAIM, 0), Wq::with(WQ_MEM_RECLAIM, 0));
-        let (plain, old) = (Wq::bound(), Wq(create_workqueue(c"old")));
-        let slow = Work::new(|_, _| support::sleep_jiffies(1));
-        let flush = |wq: Wq| {
-            move || {
-                slow.queue(wq);
-                wq.flush();
-            }
-        };
-        dependency(reclaim, flush(other));
-        dependency(plain, flush(other));
-        dependency(old, flush(plain));
-        dependency(reclaim, move || {
-            plain.flush();
-            slow.flush();
-            slow.queue(plain);
-            slow.cancel_sync();
-        });
-        slow.queue(plain);
-        plain.flush();
-        sim_assert!(reports().is_empty());
-        [reclaim, other, plain, old]
-            .into_iter()
-            .for_each(Wq::destroy);
-        slow.free();
     });
 }
 

@@ -1,6 +1,5 @@
 //! Rows T of facts/linux: tasklets. After the rows, the races that their promises rest on.
-//!
-//! T17, T18 and T30 need `tasklet_disable_nosync` and `tasklet_trylock`, which this version lacks.
+//! T17 and T18 are in `tests/tail.rs`; the thread that a CPU with too many tasklets has, in `tests/overflow.rs`.
 
 mod support;
 
@@ -613,6 +612,263 @@ fn t29_scheduled_again_it_keeps_its_place() {
         world::settle();
         sim_assert_eq!(trace.get(), "CAB");
         [a, b, c].into_iter().for_each(end);
+    });
+}
+
+fn trylock(tasklet: Tasklet) -> bool {
+    // SAFETY: the item is alive in every scenario.
+    unsafe { tasklet_trylock(tasklet.raw()) }
+}
+
+fn unlock(tasklet: Tasklet) {
+    // SAFETY: as in `trylock`.
+    unsafe { tasklet_unlock(tasklet.raw()) };
+}
+
+fn disable_in_atomic(tasklet: Tasklet) {
+    // SAFETY: as in `trylock`.
+    unsafe { tasklet_disable_in_atomic(tasklet.raw()) };
+}
+
+fn unlock_wait(tasklet: Tasklet) {
+    // SAFETY: as in `trylock`.
+    unsafe { tasklet_unlock_wait(tasklet.raw()) };
+}
+
+fn unlock_spin_wait(tasklet: Tasklet) {
+    // SAFETY: as in `trylock`.
+    unsafe { tasklet_unlock_spin_wait(tasklet.raw()) };
+}
+
+/// T30: `tasklet_trylock` of an idle tasklet succeeds, a second one does not; scheduled meanwhile it does not
+/// run, and `tasklet_unlock` lets it run once, on the CPU that scheduled it.
+#[test]
+fn t30_locked_it_runs_after_the_unlock() {
+    rows(|_| {
+        let tasklet = Tasklet::counting();
+        sim_assert!(trylock(tasklet));
+        sim_assert!(!trylock(tasklet));
+        schedule_on(2, tasklet);
+        world::settle();
+        sim_assert_eq!((tasklet.runs(), tasklet.state()), (0, SCHED | RUN));
+        world::run_on_cpu(1, || unlock(tasklet));
+        world::settle();
+        sim_assert_eq!((tasklet.runs(), tasklet.state()), (1, 0));
+        sim_assert_eq!(tasklet.seen().cpu(0), 2);
+        end(tasklet);
+    });
+}
+
+/// `tasklet_trylock` of a running tasklet fails.
+#[test]
+fn a_running_tasklet_cannot_be_locked() {
+    rows(|_| {
+        let (tasklet, flag) = gated();
+        let starter = start_on(1, tasklet);
+        sim_assert!(!trylock(tasklet));
+        flag.set();
+        starter.join();
+        tasklet.kill();
+        sim_assert!(trylock(tasklet));
+        unlock(tasklet);
+        sim_assert_eq!(tasklet.state(), 0);
+        end(tasklet);
+    });
+}
+
+/// `tasklet_unlock_wait` and `tasklet_kill` of a locked tasklet wait for the unlock.
+#[test]
+fn waits_end_with_the_unlock() {
+    rows(|_| {
+        let tasklet = Tasklet::counting();
+        sim_assert!(trylock(tasklet));
+        let waiter = blocked_in("waiter", move || unlock_wait(tasklet));
+        let killer = blocked_in("killer", move || tasklet.kill());
+        unlock(tasklet);
+        waiter.join();
+        killer.join();
+        sim_assert_eq!((tasklet.runs(), tasklet.state()), (0, 0));
+        tasklet.free();
+    });
+}
+
+/// `tasklet_disable_in_atomic` at DISPATCH_LEVEL, and in an interrupt, returns when the run on the other CPU has
+/// ended, and the tasklet does not run after it.
+#[test]
+fn disable_in_atomic_spins_until_the_run_is_over() {
+    rows(|_| {
+        for in_interrupt in [false, true] {
+            let (tasklet, flag) = gated();
+            let starter = start_on(1, tasklet);
+            let opener = world::spawn("opener", Some(3), move || {
+                world::sleep_100ns(3_000);
+                flag.set();
+            });
+            let check = move || {
+                disable_in_atomic(tasklet);
+                sim_assert_eq!(tasklet.seen().inside(), 0);
+                tasklet.schedule();
+            };
+            if in_interrupt {
+                let line = Interrupt::connect("line", 6, check);
+                line.raise(2);
+                wait_until(|| line.is_idle());
+            } else {
+                world::run_on_cpu(2, || world::at_dispatch(check));
+            }
+            opener.join();
+            starter.join();
+            world::settle();
+            sim_assert_eq!((tasklet.runs(), tasklet.count()), (1, 1));
+            tasklet.enable();
+            end(tasklet);
+        }
+    });
+}
+
+/// BH16: spinning for a tasklet from its own function, or from an interrupt of its CPU, cannot end: it does
+/// not wait, disables all the same, and says so. From an interrupt of another CPU it waits.
+#[test]
+fn bh16_spinning_on_the_own_cpu_is_reported() {
+    rows(|rig| {
+        rig.expect(&["BH16"]);
+        let reported = || support::reports().len();
+        let tasklet = Tasklet::new(move |tasklet, run| {
+            if run != 1 {
+                return;
+            }
+            let before = reported();
+            unlock_spin_wait(tasklet);
+            disable_in_atomic(tasklet);
+            sim_assert_eq!((reported() - before, tasklet.count()), (2, 1));
+            let came = Flag::default();
+            let set = came.clone();
+            let line = Interrupt::connect("line", 5, move || {
+                disable_in_atomic(tasklet);
+                sim_assert_eq!((reported() - before, tasklet.count()), (3, 2));
+                set.set();
+            });
+            line.raise(world::current_cpu());
+            came.spin();
+            tasklet.enable();
+            tasklet.enable();
+        });
+        schedule_on(1, tasklet);
+        world::settle();
+        tasklet.schedule();
+        world::settle();
+        sim_assert_eq!(tasklet.runs(), 2);
+        end(tasklet);
+    });
+}
+
+/// BH29: unlocking what is not locked is reported and changes nothing.
+#[test]
+fn bh28_unlocking_without_a_lock_is_reported() {
+    rows(|rig| {
+        rig.expect(&["BH29"]);
+        let tasklet = Tasklet::counting();
+        unlock(tasklet);
+        sim_assert_eq!(tasklet.state(), 0);
+        tasklet.schedule();
+        world::settle();
+        sim_assert_eq!(tasklet.runs(), 1);
+        end(tasklet);
+    });
+}
+
+/// BH29: a tasklet that is set up again while it is scheduled does not run for the schedule that was lost,
+/// and can be scheduled again. Linux warns too (linux.md 3.7).
+#[test]
+fn bh28_set_up_while_scheduled_is_reported() {
+    unsafe extern "C" fn never(_: *mut tasklet_struct) {
+        sim_assert!(false, "the lost schedule ran");
+    }
+    rows(|rig| {
+        rig.expect(&["BH29"]);
+        let tasklet = Tasklet::counting();
+        world::run_on_cpu(1, || {
+            world::at_dispatch(|| {
+                tasklet.schedule();
+                // SAFETY: misuse, made harmless by the lone place on the list of this CPU.
+                unsafe { tasklet_setup(tasklet.raw(), never) };
+            });
+        });
+        world::settle();
+        sim_assert_eq!(tasklet.state(), 0);
+        end(tasklet);
+    });
+}
+
+/// T1 and T3 of the engine with lockers: what is done under the lock excludes the run, and no schedule is
+/// lost, whoever unlocks.
+#[test]
+fn a_locked_section_excludes_the_run() {
+    rows_with_on(busy_machine, NonReentrant, 300, |_| {
+        let mine = Arc::new(AtomicU32::new(0));
+        let other = Arc::clone(&mine);
+        let tasklet = Tasklet::new(move |_, _| {
+            sim_assert_eq!(other.load(SeqCst), 0, "it runs while it is locked");
+            kmdf_mock::sync::preempt();
+            sim_assert_eq!(other.load(SeqCst), 0, "it is locked while it runs");
+        });
+        let lockers = [0, 1].map(|cpu| {
+            let mine = Arc::clone(&mine);
+            world::spawn("locker", Some(cpu), move || {
+                for _ in 0..6 {
+                    if trylock(tasklet) {
+                        sim_assert_eq!(mine.fetch_add(1, SeqCst), 0, "two hold the lock");
+                        kmdf_mock::sync::preempt();
+                        mine.fetch_sub(1, SeqCst);
+                        unlock(tasklet);
+                    }
+                }
+            })
+        });
+        let schedulers = [1, 2].map(|cpu| {
+            world::spawn("scheduler", Some(cpu), move || {
+                for _ in 0..6 {
+                    tasklet.schedule();
+                }
+            })
+        });
+        for thread in lockers.into_iter().chain(schedulers) {
+            thread.join();
+        }
+        world::settle();
+        sim_assert_eq!(tasklet.state(), 0, "a schedule is lost");
+        sim_assert!((1..=12).contains(&tasklet.runs()));
+        end(tasklet);
+    });
+}
+
+/// T4 of the engine: the killer frees the tasklet while the unlock that let it run is still under way.
+#[test]
+fn freed_after_kill_while_the_unlock_is_under_way() {
+    rows_with_on(busy_machine, NonReentrant, 1000, |_| {
+        let tasklet = Tasklet::counting();
+        let seen = tasklet.seen();
+        sim_assert!(trylock(tasklet));
+        let go = Flag::default();
+        let (first, second) = (go.clone(), go.clone());
+        let unlocker = world::spawn("unlocker", Some(2), move || {
+            first.spin();
+            unlock(tasklet);
+        });
+        let killer = world::spawn("killer", Some(3), move || {
+            second.spin();
+            end(tasklet);
+        });
+        world::run_on_cpu(1, || {
+            world::at_dispatch(|| {
+                tasklet.schedule();
+                go.set();
+            });
+        });
+        unlocker.join();
+        killer.join();
+        world::settle();
+        sim_assert_eq!(seen.runs(), 1);
     });
 }
 

@@ -492,6 +492,8 @@ fn q24_flushing_an_idle_queue_returns() {
         let work = Work::counting();
         work.queue(wq);
         wq.flush();
+        // The threads that attach has made have gone to sleep.
+        world::settle();
         let waits = world::counters().waits;
         wq.flush();
         sim_assert_eq!(

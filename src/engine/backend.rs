@@ -81,7 +81,7 @@ impl TimerLevel {
 ///
 /// `raise` pins the caller to its CPU until the matching `lower`, events do what NT notification
 /// events do, and memory from `allocate` is zeroed, 16-byte aligned and stays until `free`.
-#[allow(dead_code, reason = "for the overflow threads and the rescuers")]
+#[allow(dead_code, reason = "the priority is for the rescuers")]
 pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// A deferred callback at PASSIVE_LEVEL that may overlap itself. NT: `WDFWORKITEM`.
     type WorkItem: Copy;

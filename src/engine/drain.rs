@@ -1,24 +1,37 @@
 //! The DPC of a CPU: runs its tasklets, and makes the calls that interrupts could not make.
 //!
+//! Tasklets run in *rounds*, as in Linux: everything that is on the lists when a round begins, high
+//! priority first; what is scheduled meanwhile waits for the next round. A DPC that has served its
+//! share while more is waiting hands the lists to the CPU's [thread](super::overflow), so that the
+//! threads of the CPU get their turn (D-21, D-25, H-15).
+//!
 //! # Invariants
 //!
-//! - **P1** While `kicked` is set the CPU's DPC is queued or running, and its drain will look at
-//!   the lists again before it clears the flag, under the lists' lock. So a push kicks only if it
-//!   is not.
+//! - **P1** While `kicked` is set the CPU's DPC is queued or running, and will look at the lists
+//!   again before it clears the flag, under their lock: at the deferred calls always, at the
+//!   tasklets unless the thread serves them. So a push kicks only if it is not; a push of a tasklet
+//!   does not while the thread serves, since the thread looks again before it stops (O1).
 //! - **P2** A drain publishes the tasklet that it follows in `running`, from before it sets RUN
 //!   until it has touched it for the last time (T4).
+//! - **P3** One drain of a CPU at a time: it is at DISPATCH_LEVEL on that CPU from when it takes a
+//!   tasklet off the lists until it is done with it. A DPC that is not tied to its CPU (H-36) could
+//!   run elsewhere: it finds `draining` set, and leaves the tasklets to whoever drains, who looks at
+//!   the lists again when it has done.
 
 use super::backend::Backend;
-use super::item::{tasklet_callback, tasklet_func, tasklet_struct};
-use super::locked::{Locked, Raised};
+use super::item::tasklet_struct;
+use super::locked::Raised;
+use super::overflow::Keeper;
 use super::runtime::{PerCpu, Runtime};
-use super::tasklet::{RUN, SCHED, kind, release_hook};
 use super::wait::Deferred;
-use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::Ordering::Relaxed;
 
-/// Rounds of one drain. After that the DPC queues itself again, so that other DPCs of the CPU get
-/// their turn (D-21).
+/// Rounds of one drain: Linux's MAX_SOFTIRQ_RESTART.
 const ROUNDS: u32 = 10;
+
+/// How long a drain may take: Linux's MAX_SOFTIRQ_TIME of 2 ms. The clock moves with the tick, so
+/// this is the first tick that is so much later.
+const TIME_100NS: u64 = 20_000;
 
 /// A FIFO of tasklets through their `next`.
 pub(crate) struct Fifo {
@@ -55,55 +68,129 @@ impl Fifo {
             return None;
         }
         let first = self.head;
-        // SAFETY: as in `push`.
+        // SAFETY: as in `push`. ORDERING: as there.
         self.head = unsafe { &*first }.next.load(Relaxed);
         if self.head.is_null() {
             self.tail = core::ptr::null_mut();
         }
         Some(first)
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.head.is_null()
+/// The tasklets of one round.
+pub(crate) struct Round {
+    hi: Fifo,
+    normal: Fifo,
+}
+
+impl Round {
+    pub(crate) const fn new() -> Self {
+        Self {
+            hi: Fifo::new(),
+            normal: Fifo::new(),
+        }
+    }
+
+    /// The next one: high priority first.
+    pub(crate) fn pop(&mut self) -> Option<*mut tasklet_struct> {
+        self.hi.pop().or_else(|| self.normal.pop())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.hi.head.is_null() && self.normal.head.is_null()
     }
 }
 
 /// What a CPU has to do, under its lock.
 pub(crate) struct CpuLists<B: Backend> {
-    hi: Fifo,
-    normal: Fifo,
+    /// What is left of a round that a drain has put back.
+    begun: Round,
+    /// What has been scheduled since that round began.
+    next: Round,
     deferred: Deferred<B>,
     /// P1.
     kicked: bool,
+    /// P3.
+    draining: bool,
+    /// The CPU's thread.
+    pub(super) keeper: Keeper<B>,
 }
 
 impl<B: Backend> CpuLists<B> {
     pub(crate) const fn new() -> Self {
         Self {
-            hi: Fifo::new(),
-            normal: Fifo::new(),
+            begun: Round::new(),
+            next: Round::new(),
             deferred: Deferred::new(),
             kicked: false,
+            draining: false,
+            keeper: Keeper::new(),
         }
+    }
+
+    /// Whether no tasklet waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.begun.is_empty() && self.next.is_empty()
+    }
+
+    /// The tasklet whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<*mut tasklet_struct> {
+        if self.begun.is_empty() {
+            self.begun = self.take_next();
+        }
+        self.begun.pop()
+    }
+
+    /// The round whose turn it is: what is left of one that has begun, else a new one.
+    pub(super) fn take_round(&mut self) -> Round {
+        if self.begun.is_empty() {
+            self.take_next()
+        } else {
+            core::mem::replace(&mut self.begun, Round::new())
+        }
+    }
+
+    fn take_next(&mut self) -> Round {
+        core::mem::replace(&mut self.next, Round::new())
     }
 }
 
 // SAFETY: everything in it is reached under the lock only, and names memory that any CPU may use.
 unsafe impl<B: Backend> Send for CpuLists<B> {}
 
-/// What a run leaves behind.
-struct Ran {
-    /// The hook of a typed tasklet.
-    release: Option<tasklet_callback>,
-    /// Somebody had SCHED when the run ended.
-    scheduled: bool,
+/// What the DPC does next.
+enum Next {
+    /// A round of tasklets.
+    Round(Round),
+    /// Nothing: the lists are empty, or others serve them.
+    Leave,
+    /// Nothing in this callback, but more waits, and there is no thread.
+    Requeue,
 }
 
-/// The work of one round.
-struct Round<B: Backend> {
-    hi: Fifo,
-    normal: Fifo,
-    deferred: Deferred<B>,
+/// How much a drain may do.
+struct Budget {
+    rounds: u32,
+    began_100ns: u64,
+}
+
+impl Budget {
+    fn new<B: Backend>() -> Self {
+        Self {
+            rounds: 0,
+            began_100ns: B::now_100ns(),
+        }
+    }
+
+    fn is_out_of_time<B: Backend>(&self) -> bool {
+        B::now_100ns().saturating_sub(self.began_100ns) >= TIME_100NS
+    }
+
+    /// Whether the drain should end although more is waiting. IRQL: = DISPATCH.
+    fn is_spent<B: Backend>(&self) -> bool {
+        self.rounds > 0
+            && (self.rounds >= ROUNDS || self.is_out_of_time::<B>() || B::should_yield())
+    }
 }
 
 impl<B: Backend> Runtime<B> {
@@ -117,10 +204,11 @@ impl<B: Backend> Runtime<B> {
     ) {
         self.push(cpu, raised, |lists| {
             if hi {
-                lists.hi.push(tasklet)
+                lists.next.hi.push(tasklet)
             } else {
-                lists.normal.push(tasklet)
+                lists.next.normal.push(tasklet)
             }
+            !lists.keeper.serves()
         });
     }
 
@@ -132,15 +220,16 @@ impl<B: Backend> Runtime<B> {
     /// Leaves calls to the DPC of `cpu`.
     pub(crate) fn defer_to(&self, cpu: u32, deferred: Deferred<B>, raised: &Raised<B>) {
         self.push(self.slot_of(cpu), raised, |lists| {
-            lists.deferred.append(deferred)
+            lists.deferred.append(deferred);
+            true
         });
     }
 
-    fn push(&self, cpu: u32, raised: &Raised<B>, add: impl FnOnce(&mut CpuLists<B>)) {
+    /// Adds to the lists of `cpu`; `add` says whether the DPC is to look.
+    fn push(&self, cpu: u32, raised: &Raised<B>, add: impl FnOnce(&mut CpuLists<B>) -> bool) {
         let kick = {
             let mut lists = self.per_cpu(cpu).lists.lock(raised);
-            add(&mut lists);
-            !core::mem::replace(&mut lists.kicked, true)
+            add(&mut lists) && !core::mem::replace(&mut lists.kicked, true)
         };
         if kick {
             // Still raised: the item is linked and its DPC queued before anybody on this CPU can
@@ -154,112 +243,86 @@ impl<B: Backend> Runtime<B> {
         let per_cpu = self.per_cpu(cpu);
         // ORDERING: a counter; nothing is read on the strength of it.
         per_cpu.dpc_callbacks.fetch_add(1, Relaxed);
-        for _ in 0..ROUNDS {
-            let Some(mut round) = take_round::<B>(&per_cpu.lists) else {
-                return;
-            };
-            round.deferred.perform(self);
-            while let Some(tasklet) = round.hi.pop() {
-                self.run_tasklet(tasklet, cpu, per_cpu);
-            }
-            while let Some(tasklet) = round.normal.pop() {
-                self.run_tasklet(tasklet, cpu, per_cpu);
+        let mut budget = Budget::new::<B>();
+        let mut left = None;
+        loop {
+            match self.next_of_dpc(per_cpu, left.take(), budget.is_spent::<B>()) {
+                Next::Round(mut round) => {
+                    budget.rounds += 1;
+                    while let Some(tasklet) = round.pop() {
+                        self.run_tasklet(tasklet, cpu);
+                        if budget.is_out_of_time::<B>() {
+                            break;
+                        }
+                    }
+                    left = Some(round);
+                }
+                Next::Leave => return,
+                Next::Requeue => {
+                    // P1: `kicked` stays set, for this.
+                    self.backend.dpc_enqueue(cpu);
+                    return;
+                }
             }
         }
-        // P1: `kicked` stays set, for this.
-        self.backend.dpc_enqueue(cpu);
     }
 
-    /// Runs a tasklet that has been taken off the list of `cpu`, or parks it.
-    fn run_tasklet(&self, tasklet: *mut tasklet_struct, cpu: u32, per_cpu: &PerCpu<B>) {
-        let address = tasklet.addr();
-        // ORDERING: SeqCst: P2, before RUN.
-        per_cpu.running.store(address, SeqCst);
-        // SAFETY: T2 and T4: SCHED is ours, and `running` says that we follow the address.
-        let item = unsafe { &*tasklet };
-        let ran = self.try_run(item, cpu);
-        let free = ran.as_ref().is_some_and(|ran| !ran.scheduled);
-        if let Some(release) = ran.and_then(|ran| ran.release) {
-            // Before a killer can return: after `tasklet_kill` the engine holds no reference.
-            // SAFETY: the typed face stored this function, and holds the item until it is called.
-            // It may free the tasklet: from here on the address is a number.
-            unsafe { release(tasklet) };
-        }
-        // ORDERING: SeqCst: the last touch is over; a waiter that counts itself after this sees it.
-        per_cpu.running.store(0, SeqCst);
-        let raised = Raised::new();
-        let mut deferred = Deferred::new();
-        self.tasklet_waits
-            .wake(address, free, &raised, &mut deferred);
-        deferred.deliver(self, raised);
-    }
-
-    /// Runs the tasklet; `None` if it is parked instead.
-    fn try_run(&self, tasklet: &tasklet_struct, cpu: u32) -> Option<Ran> {
-        // ORDERING: SeqCst: T1 and T3.
-        if tasklet.state.fetch_or(RUN, SeqCst) & RUN != 0 {
-            self.park(tasklet, cpu, &Raised::new());
-            return None;
-        }
-        if tasklet.count.load(SeqCst) != 0 {
-            tasklet.state.fetch_and(!RUN, SeqCst);
-            self.park(tasklet, cpu, &Raised::new());
-            return None;
-        }
-        {
+    /// Runs the tasklets that wait on `cpu`, in the place of its DPC: what is left of a round that has
+    /// begun, and the round after it. IRQL: = DISPATCH, on that CPU, outside of a drain.
+    pub(super) fn serve_pending(&self, cpu: u32) {
+        let per_cpu = self.per_cpu(cpu);
+        let mut left = true;
+        while left && let Some(mut round) = take_pending(per_cpu, &mut left) {
+            while let Some(tasklet) = round.pop() {
+                self.run_tasklet(tasklet, cpu);
+            }
             let raised = Raised::new();
-            self.count_run(&raised);
-            if !self
-                .tasklet_waits
-                .hand_to_killer(core::ptr::from_ref(tasklet).addr(), &raised)
-            {
-                // ORDERING: SeqCst: a full barrier between this and the function (linux.md 1.5).
-                tasklet.state.fetch_and(!SCHED, SeqCst);
+            self.push(cpu, &raised, |lists| {
+                lists.draining = false;
+                !lists.is_idle() && !lists.keeper.serves()
+            });
+        }
+    }
+
+    /// Makes the calls that were left to the DPC, and says what it does next. `left` is what it has
+    /// not run of its last round; `spent` says that it should not go on.
+    fn next_of_dpc(&self, per_cpu: &PerCpu<B>, left: Option<Round>, spent: bool) -> Next {
+        let (next, mut deferred) = {
+            let raised = Raised::<B>::new();
+            let mut lists = per_cpu.lists.lock(&raised);
+            if let Some(left) = left {
+                lists.begun = left;
+                lists.draining = false;
             }
-        }
-        let release = call(tasklet);
-        // ORDERING: SeqCst: Release for the waiters, and T3.
-        let scheduled = tasklet.state.fetch_and(!RUN, SeqCst) & SCHED != 0;
-        if scheduled {
-            self.unpark_if_runnable(tasklet, &Raised::new());
-        }
-        Some(Ran { release, scheduled })
+            let mut deferred = core::mem::replace(&mut lists.deferred, Deferred::new());
+            let next = if lists.is_idle() || lists.draining || lists.keeper.serves() {
+                Next::Leave
+            } else if !spent {
+                lists.draining = true;
+                Next::Round(lists.take_round())
+            } else if lists.keeper.hand_over(&mut deferred.woken) {
+                // ORDERING: a counter; nothing is read on the strength of it.
+                per_cpu.overflows.fetch_add(1, Relaxed);
+                Next::Leave
+            } else {
+                Next::Requeue
+            };
+            lists.kicked = !matches!(next, Next::Leave);
+            (next, deferred)
+        };
+        deferred.perform(self);
+        next
     }
 }
 
-/// Everything that is on the lists; if nothing is, the drain is over (P1).
-fn take_round<B: Backend>(lists: &Locked<CpuLists<B>>) -> Option<Round<B>> {
+/// The round whose turn it is; `left` becomes whether it is what was left of one.
+fn take_pending<B: Backend>(per_cpu: &PerCpu<B>, left: &mut bool) -> Option<Round> {
     let raised = Raised::<B>::new();
-    let mut lists = lists.lock(&raised);
-    let round = Round {
-        hi: core::mem::replace(&mut lists.hi, Fifo::new()),
-        normal: core::mem::replace(&mut lists.normal, Fifo::new()),
-        deferred: core::mem::replace(&mut lists.deferred, Deferred::new()),
-    };
-    let empty = round.hi.is_empty() && round.normal.is_empty() && round.deferred.is_empty();
-    lists.kicked = !empty;
-    (!empty).then_some(round)
-}
-
-/// Calls the function; returns the release hook of a typed tasklet.
-fn call(tasklet: &tasklet_struct) -> Option<tasklet_callback> {
-    let this = core::ptr::from_ref(tasklet).cast_mut();
-    // ORDERING: written at init, published by the schedule that made this run.
-    let (func, data) = (tasklet.func.load(Relaxed), tasklet.data.load(Relaxed));
-    match tasklet.link.load(Relaxed) & kind::MASK {
-        kind::FUNC => {
-            // SAFETY: `tasklet_init` stored a `tasklet_func`.
-            let function = unsafe { core::mem::transmute::<*mut (), tasklet_func>(func) };
-            // SAFETY: the driver's own function, with the data that it gave.
-            unsafe { function(data) };
-            None
-        }
-        _ => {
-            // SAFETY: init stored a `tasklet_callback` there for the other kinds.
-            let callback = unsafe { core::mem::transmute::<*mut (), tasklet_callback>(func) };
-            // SAFETY: the driver's own callback or the typed face's, with its own tasklet.
-            unsafe { callback(this) };
-            release_hook(tasklet)
-        }
+    let mut lists = per_cpu.lists.lock(&raised);
+    if lists.is_idle() || lists.draining {
+        return None;
     }
+    *left = !lists.begun.is_empty();
+    lists.draining = true;
+    Some(lists.take_round())
 }

@@ -8,6 +8,7 @@ use super::backend::Backend;
 use super::diagnostic::{Diagnostic, Report};
 use super::item::work_struct;
 use super::locked::Raised;
+use super::queue::flag;
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
 use super::word::State;
@@ -41,6 +42,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Links `waiter` for what of `work` is queued and running; `false` if that is nothing. IRQL: <= APC.
     fn link_flush(&self, work: &work_struct, waiter: Pin<&Waiter<B>>, report: Report) -> bool {
+        let reclaiming = self.is_reclaiming();
         let mut deferred = Deferred::new();
         loop {
             let raised = Raised::<B>::new();
@@ -70,7 +72,7 @@ impl<B: Backend> Runtime<B> {
             if let Some(sub) = sub
                 && linked
             {
-                if self.depends_on_memory(sub.queue(), &raised) {
+                if reclaiming && !sub.queue().is(flag::MEM_RECLAIM) {
                     // The work may be gone, if it is running only.
                     let diagnostic = Diagnostic::FlushDependency;
                     raised.say(Report {

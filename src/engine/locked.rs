@@ -60,15 +60,22 @@ impl<B: Backend> Raised<B> {
         }
     }
 
+    /// Lowers only as far as DISPATCH, and leaves the CPU there. The caller came from DISPATCH or
+    /// below.
+    pub(crate) fn stay_at_dispatch(self) {
+        core::mem::forget(self);
+        B::lower(Irql::DISPATCH);
+    }
+
     /// Leaves `report` for the end of the section.
-    #[cold]
+    #[inline(always)]
     pub(crate) fn say(&self, report: Report) {
         self.report.set(Some(report));
     }
 }
 
 impl<B: Backend> Drop for Raised<B> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         B::lower(self.from);
         if let Some(report) = self.report.take() {

@@ -9,14 +9,14 @@
 //!
 //! # Invariants
 //!
-//! - **O1** Who waits links the waiter first, and then looks for what is held behind its thread. Who has
+//! - **E1** Who waits links the waiter first, and then looks for what is held behind its thread. Who has
 //!   an instance held does so first, and then looks for waiters of the thread that holds it. Both under
 //!   locks, so whoever comes second sees the other, and no such wait lasts.
 
 use super::backend::Backend;
 use super::claim::Claim;
 use super::locked::Raised;
-use super::queue::{Queue, flag};
+use super::queue::Queue;
 use super::running::{QUEUED, Shard, Slot};
 use super::runtime::Runtime;
 use super::sub_queue::SubQueue;
@@ -62,16 +62,6 @@ impl<B: Backend> Shard<B> {
     }
 }
 
-impl<B: Backend> Slot<B> {
-    /// Whether the run is one of a MEM_RECLAIM queue. Linux asks no such thing of those that its old calls
-    /// make.
-    fn is_reclaiming(&self) -> bool {
-        // SAFETY: Q3: the run counts in its queue as long as the slot is linked.
-        let queue = unsafe { &*self.sub() }.queue();
-        queue.is(flag::MEM_RECLAIM) && !queue.is(flag::LEGACY)
-    }
-}
-
 /// Whether the work at `address`, for which a waiter with the limit [`QUEUED`] is linked in its shard,
 /// whose lock is held, is queued on `sub`.
 fn is_on<B: Backend>(address: usize, sub: &SubQueue<B>) -> bool {
@@ -82,15 +72,7 @@ fn is_on<B: Backend>(address: usize, sub: &SubQueue<B>) -> bool {
 }
 
 impl<B: Backend> Runtime<B> {
-    /// Whether a wait for something of `target` may be one for memory to be had: the caller is a work that
-    /// has to get on without, and the target need not.
-    pub(super) fn depends_on_memory(&self, target: &Queue<B>, raised: &Raised<B>) -> bool {
-        let caller = |slot: &Slot<B>| slot.is_reclaiming();
-        !target.is(flag::MEM_RECLAIM)
-            && self.running.with_slot_of(B::thread(), raised, caller) == Some(true)
-    }
-
-    /// O1 for who has linked a waiter of this thread on `queue`, which may be gone since.
+    /// E1 for who has linked a waiter of this thread on `queue`, which may be gone since.
     pub(super) fn refuse_own_wait(
         &self,
         queue: *const Queue<B>,
@@ -110,7 +92,7 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// O1 for who has linked a waiter of this thread for a work that is queued on `sub`.
+    /// E1 for who has linked a waiter of this thread for a work that is queued on `sub`.
     pub(super) fn refuse_own_flush(
         &self,
         sub: &SubQueue<B>,
@@ -120,7 +102,7 @@ impl<B: Backend> Runtime<B> {
         self.refuse_flushes(B::thread(), sub, raised, deferred);
     }
 
-    /// O1 for who has had `claim` held behind the run of `thread`.
+    /// E1 for who has had `claim` held behind the run of `thread`.
     pub(super) fn refuse_waits_behind(
         &self,
         claim: &Claim<B>,

@@ -7,7 +7,7 @@
 //!
 //! What a driver's function changes of the same, and does not take back, is taken back for it, and said.
 
-use super::backend::{Backend, Irql};
+use super::backend::Backend;
 use super::claim::Claim;
 use super::diagnostic::{Diagnostic, report, report_queue};
 use super::queue::{Queue, flag};
@@ -70,11 +70,7 @@ impl<B: Backend> Placement<B> {
     /// Takes back what the function at `func` of the work at `address` has left behind. The numbers are for
     /// the message: the work may be gone (I2).
     pub(crate) fn check(&self, address: usize, func: usize) {
-        let call = "the function";
-        if B::irql() != Irql::PASSIVE {
-            B::lower(Irql::PASSIVE);
-            report::<B>(Diagnostic::LevelChanged, call, address, func);
-        }
+        let call = "work function";
         if B::priority() >= REAL_TIME {
             B::set_priority(if self.raised { HIGH } else { self.own });
             report::<B>(Diagnostic::ThreadChanged, call, address, func);
@@ -95,7 +91,7 @@ impl<B: Backend> Placement<B> {
         if let Some((_, before)) = self.pinned {
             B::unpin(before);
         } else if cfg!(debug_assertions) && B::unpin_all() {
-            report_queue(Diagnostic::ThreadChanged, "a function", queue);
+            report_queue(Diagnostic::ThreadChanged, "work function", queue);
         }
         if self.raised {
             B::set_priority(self.own);

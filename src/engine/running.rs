@@ -13,7 +13,8 @@
 //!   [`QUEUED`], and whoever starts or cancels the work replaces it in the locked section in which
 //!   the work stops being pending.
 //! - **R3** Under Linux's rule since 3.7 at most one slot has a given address and function. A work
-//!   whose twin runs is held in the twin's slot and run by the same worker, next. The address alone
+//!   whose twin runs is held in the twin's slot and run by the same worker, next; if a reentrant
+//!   queue has started more twins, by the worker of the last one to end. The address alone
 //!   is no identity: a function may run on when the memory of its work is another work (B-59).
 
 use core::cell::Cell;
@@ -71,6 +72,16 @@ pub(crate) struct Shard<B: Backend> {
 /// The table.
 pub(crate) struct Running<B: Backend> {
     shards: [Locked<Shard<B>>; SHARDS],
+}
+
+/// What comes after a run.
+pub(crate) enum Next<B: Backend> {
+    /// Nothing.
+    Nothing,
+    /// The instance that was held, in the same slot: the function is to be called.
+    Run(Claim<B>, *mut ()),
+    /// The instance that was held waits for the run of `thread` now.
+    Held { claim: Claim<B>, thread: usize },
 }
 
 /// What became of a claim.
@@ -207,19 +218,26 @@ impl<B: Backend> Shard<B> {
             .swap(State::Idle { depth: 0 }.word(), Ordering::SeqCst);
     }
 
-    /// Ends the run in `slot`. If a twin is held there it starts in its place and is returned.
-    pub(crate) fn finish(
-        &mut self,
-        slot: Pin<&Slot<B>>,
-        woken: &mut Waiters<B>,
-    ) -> Option<(Claim<B>, *mut ())> {
-        let address = slot.address.get();
-        if let Some(claim) = slot.held.take() {
+    /// Ends the run in `slot`. If a twin is held there it starts in its place and is returned, unless
+    /// another instance still runs, which a reentrant queue may have started: then it is held there.
+    pub(crate) fn finish(&mut self, slot: Pin<&Slot<B>>, woken: &mut Waiters<B>) -> Next<B> {
+        let (address, func) = (slot.address.get(), slot.func.get());
+        let held = slot.held.take();
+        let other = self
+            .slots
+            .iter()
+            .find(|other| !core::ptr::eq(*other, slot.get_ref()) && other.runs(address, func));
+        let mut next = Next::Nothing;
+        if let (Some(claim), Some(other)) = (held, other) {
+            other.held.set(Some(claim));
+            let thread = other.thread;
+            next = Next::Held { claim, thread };
+        } else if let Some(claim) = held {
             // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
             self.begin(slot, unsafe { &*claim.work }, woken);
             slot.sub.set(claim.sub);
             self.release(address, woken);
-            return Some((claim, slot.func.get()));
+            return Next::Run(claim, func);
         }
         // SAFETY: `start` has linked it in this shard, and only its own thread unlinks it.
         unsafe {
@@ -228,7 +246,7 @@ impl<B: Backend> Shard<B> {
         }
         .remove();
         self.release(address, woken);
-        None
+        next
     }
 
     /// Takes back the work held for `address` if its word still is `word`. The caller owns it then.

@@ -4,8 +4,9 @@
 //!
 //! - **G1** Whoever reads the runtime's address does so raised. [`Runtime::synchronize`] returns
 //!   after every raised section that began before it has ended: a DPC of ours runs on a CPU only
-//!   when nothing on that CPU is at DISPATCH or above. So what was unpublished before it may be
-//!   freed after it.
+//!   when nothing on that CPU is at DISPATCH or above, and makes the calls that were left to it also
+//!   while the CPU's thread has the tasklets (O3). So what was unpublished before it may be freed
+//!   after it.
 //! - **G2** A call that blocks is a *visitor*, counted from a raised section on; detach waits for
 //!   it.
 //! - **G3** Once `closing` is set and a grace period has passed nothing new is accepted.
@@ -23,12 +24,13 @@ use super::locked::{Locked, Raised};
 use super::queue::QueueAdapter;
 use super::rescue::Rescuer;
 use super::running::Running;
+use super::softirq::Off;
 use super::sub_queue::SubQueue;
-use super::tasklet::TaskletWaits;
+use super::tasklet_wait::TaskletWaits;
 use super::timers::Timers;
 use super::wait::{Deferred, Waiter, Waiters};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Counts since attach. `accepted = run + cancelled + pending`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Counters {
     pub pending: u64,
     /// Callbacks of the WDFDPCs.
     pub dpc_callbacks: u64,
+    /// Times that a CPU had so many tasklets that its DPC left them to its thread.
+    pub overflows: u64,
     /// Callbacks of the WDFWORKITEMs.
     pub work_item_callbacks: u64,
     /// Callbacks of the WDFTIMERs.
@@ -54,12 +58,20 @@ pub struct Counters {
 /// What a CPU has of its own. On cache lines of its own.
 #[repr(align(128))]
 pub(crate) struct PerCpu<B: Backend> {
+    /// Its CPU.
+    pub(crate) index: u32,
+    /// What it belongs to, for the CPU's thread.
+    pub(crate) runtime: AtomicPtr<Runtime<B>>,
     pub(crate) lists: Locked<CpuLists<B>>,
     /// Address of the tasklet that this CPU's drain follows (T4), or zero.
     pub(crate) running: AtomicUsize,
     /// Address of the tasklet whose count this CPU changes (T4), or zero.
     pub(crate) touching: AtomicUsize,
+    /// Address of the item whose function is on this CPU, under any interrupt, or zero.
+    pub(crate) serving: AtomicUsize,
+    pub(crate) off: Off,
     pub(crate) dpc_callbacks: AtomicU64,
+    pub(crate) overflows: AtomicU64,
     accepted: AtomicU64,
     run: AtomicU64,
     cancelled: AtomicU64,
@@ -132,10 +144,15 @@ impl<B: Backend> Runtime<B> {
         let array = unsafe { memory.add(offset) }.cast::<PerCpu<B>>();
         for index in 0..cpus as usize {
             let value = PerCpu {
+                index: index as u32,
+                runtime: AtomicPtr::new(core::ptr::null_mut()),
                 lists: Locked::new(CpuLists::new()),
                 running: AtomicUsize::new(0),
                 touching: AtomicUsize::new(0),
+                serving: AtomicUsize::new(0),
+                off: Off::new(),
                 dpc_callbacks: AtomicU64::new(0),
+                overflows: AtomicU64::new(0),
                 accepted: AtomicU64::new(0),
                 run: AtomicU64::new(0),
                 cancelled: AtomicU64::new(0),
@@ -180,8 +197,10 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// What `cpu` has of its own.
+    #[inline]
     pub(crate) fn per_cpu(&self, cpu: u32) -> &PerCpu<B> {
-        &self.all_cpus()[self.slot_of(cpu) as usize]
+        // SAFETY: `slot_of` answers less than `cpu_count`, and `new` has written that many.
+        unsafe { self.cpus.add(self.slot_of(cpu) as usize).as_ref() }
     }
 
     /// The sub-queue at an address that a word names.
@@ -193,6 +212,13 @@ impl<B: Backend> Runtime<B> {
         let sub = core::ptr::with_exposed_provenance::<SubQueue<B>>(address);
         // SAFETY: Q4, by the caller's word.
         unsafe { &*sub }
+    }
+
+    /// As [`Self::count_accepted`], in the slot of this CPU.
+    #[inline]
+    pub(crate) fn count_accepted_in(&self, slot: u32, _raised: &Raised<B>) {
+        // ORDERING: as in `count_accepted`.
+        self.per_cpu(slot).accepted.fetch_add(1, Relaxed);
     }
 
     /// An item becomes pending. Counted before others can find it, so that no run or cancel of it is
@@ -234,6 +260,7 @@ impl<B: Backend> Runtime<B> {
             counters.run += cpu.run.load(Acquire);
             counters.cancelled += cpu.cancelled.load(Acquire);
             counters.dpc_callbacks += cpu.dpc_callbacks.load(Relaxed);
+            counters.overflows += cpu.overflows.load(Relaxed);
         }
         // After all of those: whatever ended by then is among what was accepted by now (G4).
         for cpu in self.all_cpus() {
@@ -260,6 +287,30 @@ impl<B: Backend> Runtime<B> {
             deferred.woken.push_back(waiter.handle());
             self.defer_to(cpu, deferred, &Raised::new());
             waiter.wait();
+        }
+    }
+
+    /// Ends the threads, and returns when no tasklet will run any more, unless somebody outside makes
+    /// one runnable. New ones are refused since a grace period ago, but a run may put another tasklet
+    /// on a list: one that was scheduled during its run, or one that it enables. Runs find the
+    /// runtime only while it is published. IRQL: = PASSIVE.
+    pub(crate) fn finish_tasklets(&self) {
+        self.end_keepers();
+        loop {
+            let before = self.counters();
+            if before.pending == 0 {
+                return;
+            }
+            // At the end of the first period the runs that had begun are over, and what they made
+            // runnable is on a list. In the second its DPC takes it, or has done its share and comes
+            // again; in the third it takes it for certain, and by the end of the fourth at least one
+            // run has begun.
+            for _ in 0..4 {
+                self.synchronize();
+            }
+            if self.counters().run == before.run {
+                return;
+            }
         }
     }
 
@@ -308,19 +359,21 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Starts the thread of the runtime. IRQL: = PASSIVE.
+    /// Starts the threads of the runtime. IRQL: = PASSIVE.
     ///
     /// # Safety
     ///
     /// The runtime is in its final place, and [`Self::end_threads`] is called before it goes.
     pub(crate) unsafe fn start_threads(&self) -> Result<(), Status> {
         // SAFETY: by the caller's word.
-        unsafe { self.rescuer.start(self) }
+        unsafe { self.rescuer.start(self) }?;
+        self.start_keepers()
     }
 
     /// Ends what [`Self::start_threads`] has started, if it has. There is no queue any more.
     /// IRQL: = PASSIVE.
     pub(crate) fn end_threads(&self) {
+        self.end_keepers();
         self.rescuer.end(self);
     }
 

@@ -7,15 +7,17 @@
 //!
 //! # Invariants
 //!
-//! - **T1** RUN has one owner: the drain that runs the tasklet. It alone calls the function, so a
-//!   tasklet never runs on two CPUs at once (H-14).
+//! - **T1** RUN has one owner: the drain that runs the tasklet, or who has locked it by
+//!   `tasklet_trylock`. The drain calls the function only while RUN is its own, so a tasklet never
+//!   runs on two CPUs at once (H-14), nor while it is locked.
 //! - **T2** SCHED has one owner: the list link, or the parking mark, or the drain that has taken it
 //!   off the list, or a killer. It is cleared as the run begins, so that a schedule during the run
 //!   counts.
 //! - **T3** A parked tasklet has SCHED set and is on no list. The mark is taken away once, by
 //!   whoever then links it, or, while nothing is attached, ends the schedule; SCHED is theirs from
-//!   there. Every writer that may make it runnable (RUN cleared, count back to
-//!   zero, the mark set) looks at the other two afterwards; all of these are SeqCst, so one of them
+//!   there. Every writer that may make it runnable (RUN cleared by the drain or by an unlock, count
+//!   back to zero, the mark set) looks at the other two afterwards; all of these are SeqCst, so one
+//!   of them
 //!   sees it.
 //! - **T4** The engine follows a tasklet's address only while SCHED or RUN is its own, or while a
 //!   CPU publishes the address in `running` or `touching`. `tasklet_kill` returns only when all of
@@ -24,16 +26,14 @@
 //! The `link` word: bits 0..8 the kind of callback, bit 8 parked, bit 9 high priority, bits 16..32
 //! the CPU whose list it goes to.
 
-use core::pin::{Pin, pin};
-
 use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{tasklet_callback, tasklet_struct};
-use super::locked::{Locked, Raised};
+use super::locked::Raised;
 use super::runtime::Runtime;
-use super::wait::{Deferred, Waiter, Waiters, take_ready};
+use super::wait::Deferred;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
-use crate::sync::{AtomicU32, relax};
+use crate::sync::relax;
 
 /// Linux's TASKLET_STATE_SCHED: scheduled, or claimed by a killer.
 pub(crate) const SCHED: u64 = 1;
@@ -68,84 +68,9 @@ fn set_destination(tasklet: &tasklet_struct, cpu: u32, hi: bool, parked: u32) {
         .fetch_update(SeqCst, SeqCst, |link| Some(link & kind::MASK | value));
 }
 
-/// Waits for tasklets, sharded by address.
-pub(crate) struct TaskletWaits<B: Backend> {
-    shards: [TaskletShard<B>; 16],
-}
-
-pub(crate) struct TaskletShard<B: Backend> {
-    /// How many wait here: the run's end looks at this before it takes the lock.
-    count: AtomicU32,
-    waiters: Locked<Waiters<B>>,
-}
-
-/// What a waiter's `limit` says.
-mod phase {
-    /// `tasklet_kill` wants SCHED.
-    pub(super) const WANTS_SCHED: u64 = 0;
-    /// The drain has left SCHED to the killer.
-    pub(super) const OWNS_SCHED: u64 = 1;
-    /// Waits only for the run to end.
-    pub(super) const RUN_END: u64 = 2;
-}
-
-impl<B: Backend> TaskletWaits<B> {
-    pub(crate) fn new() -> Self {
-        Self {
-            shards: core::array::from_fn(|_| TaskletShard {
-                count: AtomicU32::new(0),
-                waiters: Locked::new(Waiters::default()),
-            }),
-        }
-    }
-
-    fn shard(&self, address: usize) -> &TaskletShard<B> {
-        let mixed = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        &self.shards[(mixed >> 60) as usize]
-    }
-
-    /// Leaves SCHED of the tasklet at `address`, whose run begins, to a killer if one waits.
-    pub(crate) fn hand_to_killer(&self, address: usize, raised: &Raised<B>) -> bool {
-        let shard = self.shard(address);
-        // ORDERING: SeqCst: a killer counts itself before it tries SCHED once more, so either it is
-        // seen here or its try comes after SCHED is cleared.
-        if shard.count.load(SeqCst) == 0 {
-            return false;
-        }
-        let waiters = shard.waiters.lock(raised);
-        let killer = waiters
-            .iter()
-            .find(|waiter| waiter.address == address && waiter.limit.get() == phase::WANTS_SCHED);
-        if let Some(killer) = killer {
-            killer.limit.set(phase::OWNS_SCHED);
-        }
-        killer.is_some()
-    }
-
-    /// Wakes those who wait for the tasklet at `address`: they look for themselves. Who wants SCHED
-    /// is woken only if it is `free`; else a run will come, and hand it over.
-    pub(crate) fn wake(
-        &self,
-        address: usize,
-        free: bool,
-        raised: &Raised<B>,
-        deferred: &mut Deferred<B>,
-    ) {
-        let shard = self.shard(address);
-        // ORDERING: SeqCst: the caller has published the end of the run before this; a waiter
-        // counts itself before it looks whether the run has ended.
-        if shard.count.load(SeqCst) == 0 {
-            return;
-        }
-        let mut waiters = shard.waiters.lock(raised);
-        take_ready(&mut waiters, &mut deferred.woken, |waiter| {
-            waiter.address == address && (free || waiter.limit.get() != phase::WANTS_SCHED)
-        });
-    }
-}
-
 impl<B: Backend> Runtime<B> {
     /// Schedules `tasklet` on this CPU; `false` if it is scheduled already. IRQL: any.
+    #[inline(always)]
     pub(crate) fn tasklet_schedule(
         &self,
         tasklet: &tasklet_struct,
@@ -160,7 +85,7 @@ impl<B: Backend> Runtime<B> {
         // T2: SCHED is ours from here to the link, and this CPU is at HIGH_LEVEL meanwhile.
         let cpu = self.slot_of(B::cpu());
         set_destination(tasklet, cpu, hi, 0);
-        self.count_accepted(&raised);
+        self.count_accepted_in(cpu, &raised);
         self.link_tasklet(tasklet, cpu, hi, &raised);
         true
     }
@@ -208,25 +133,30 @@ impl<B: Backend> Runtime<B> {
     /// Adds to the count of `tasklet`. Whoever brings it to zero makes the tasklet runnable: an
     /// enable, or a disable that follows one enable too many.
     fn change_count(&self, tasklet: &tasklet_struct, change: i32, raised: &Raised<B>) {
-        let per_cpu = self.per_cpu(B::cpu());
-        // ORDERING: SeqCst: T4: a killer that sees the count at zero also sees this.
-        per_cpu
-            .touching
-            .store(core::ptr::from_ref(tasklet).addr(), SeqCst);
-        // ORDERING: SeqCst: T3; and a run looks at the count after it has set RUN, as
-        // `tasklet_disable` looks at RUN after this.
-        let before = tasklet.count.fetch_add(change, SeqCst);
-        if change < 0 && before <= 0 {
-            raised.say(report(
-                Diagnostic::EnableUnderflow,
-                tasklet,
-                "tasklet_enable",
-            ));
-        }
-        if before.wrapping_add(change) == 0 {
-            self.unpark_if_runnable(tasklet, raised);
-        }
-        per_cpu.touching.store(0, SeqCst);
+        self.touch(tasklet, raised, || {
+            // ORDERING: SeqCst: T3; and a run looks at the count after it has set RUN, as
+            // `tasklet_disable` looks at RUN after this.
+            let before = tasklet.count.fetch_add(change, SeqCst);
+            if change < 0 && before <= 0 {
+                raised.say(report(
+                    Diagnostic::EnableUnderflow,
+                    tasklet,
+                    "tasklet_enable",
+                ));
+            }
+            if before.wrapping_add(change) == 0 {
+                self.unpark_if_runnable(tasklet, raised);
+            }
+        });
+    }
+
+    /// Publishes that this CPU follows the tasklet's address during `f` (T4).
+    pub(crate) fn touch(&self, tasklet: &tasklet_struct, _raised: &Raised<B>, f: impl FnOnce()) {
+        let touching = &self.per_cpu(B::cpu()).touching;
+        // ORDERING: SeqCst: a killer that sees what `f` has done to the tasklet also sees this.
+        touching.store(core::ptr::from_ref(tasklet).addr(), SeqCst);
+        f();
+        touching.store(0, SeqCst);
     }
 
     /// Disables once more and waits until it does not run. IRQL: <= APC, else it does not wait.
@@ -235,6 +165,12 @@ impl<B: Backend> Runtime<B> {
         if self.tasklet_may_wait(tasklet, "tasklet_disable") {
             self.wait_until_not_running(tasklet);
         }
+    }
+
+    /// Disables once more and spins until it does not run. IRQL: any.
+    pub(crate) fn tasklet_disable_in_atomic(&self, tasklet: &tasklet_struct) {
+        self.tasklet_disable_nosync(tasklet, &Raised::new());
+        self.tasklet_spin_wait(tasklet, "tasklet_disable_in_atomic");
     }
 
     /// Takes one disable back. IRQL: any.
@@ -251,103 +187,19 @@ impl<B: Backend> Runtime<B> {
         self.claim_sched(tasklet);
         self.wait_until_not_running(tasklet);
         let address = core::ptr::from_ref(tasklet).addr();
-        // W2: bounded, another CPU is inside `change_count` or about to leave its run.
+        // Bounded: another CPU is inside `touch`, at HIGH_LEVEL.
         while self.is_touched(address) {
             relax();
         }
         let raised = Raised::new();
         let mut deferred = Deferred::new();
         // ORDERING: SeqCst: the next killer, or schedule, comes after this one in full.
-        tasklet.state.fetch_and(!SCHED, SeqCst);
+        if tasklet.state.fetch_and(!SCHED, SeqCst) & SCHED == 0 {
+            raised.say(report(Diagnostic::StateLost, tasklet, "tasklet_kill"));
+        }
         self.tasklet_waits
             .wake(address, true, &raised, &mut deferred);
         deferred.deliver(self, raised);
-    }
-
-    /// Makes SCHED the caller's: at once, or when the next run begins and hands it over (row T13).
-    fn claim_sched(&self, tasklet: &tasklet_struct) {
-        let address = core::ptr::from_ref(tasklet).addr();
-        let shard = self.tasklet_waits.shard(address);
-        // ORDERING: SeqCst, here and below: see `hand_to_killer`.
-        while tasklet.state.fetch_or(SCHED, SeqCst) & SCHED != 0 {
-            let waiter = pin!(Waiter::<B>::new(address));
-            let waiter = waiter.into_ref();
-            waiter.prepare();
-            waiter.limit.set(phase::WANTS_SCHED);
-            self.link_waiter(shard, waiter);
-            if tasklet.state.fetch_or(SCHED, SeqCst) & SCHED == 0 {
-                // Ours after all. If a run has woken the waiter meanwhile its event must be taken.
-                self.unlink_waiter(shard, waiter);
-                return;
-            }
-            waiter.wait();
-            shard.count.fetch_sub(1, SeqCst);
-            if waiter.limit.get() == phase::OWNS_SCHED {
-                return;
-            }
-        }
-    }
-
-    fn wait_until_not_running(&self, tasklet: &tasklet_struct) {
-        let address = core::ptr::from_ref(tasklet).addr();
-        let shard = self.tasklet_waits.shard(address);
-        while self.is_running(tasklet) {
-            let waiter = pin!(Waiter::<B>::new(address));
-            let waiter = waiter.into_ref();
-            waiter.prepare();
-            waiter.limit.set(phase::RUN_END);
-            self.link_waiter(shard, waiter);
-            if !self.is_running(tasklet) {
-                self.unlink_waiter(shard, waiter);
-                return;
-            }
-            waiter.wait();
-            shard.count.fetch_sub(1, SeqCst);
-        }
-    }
-
-    /// Whether RUN is set or a drain still follows the tasklet (T4).
-    fn is_running(&self, tasklet: &tasklet_struct) -> bool {
-        let address = core::ptr::from_ref(tasklet).addr();
-        // ORDERING: SeqCst: RUN is cleared before `running`, so both clear means that it is over.
-        tasklet.state.load(SeqCst) & RUN != 0
-            || self
-                .all_cpus()
-                .iter()
-                .any(|cpu| cpu.running.load(SeqCst) == address)
-    }
-
-    fn is_touched(&self, address: usize) -> bool {
-        self.all_cpus()
-            .iter()
-            .any(|cpu| cpu.touching.load(SeqCst) == address)
-    }
-
-    fn link_waiter(&self, shard: &TaskletShard<B>, waiter: Pin<&Waiter<B>>) {
-        let raised = Raised::<B>::new();
-        let mut waiters = shard.waiters.lock(&raised);
-        // ORDERING: SeqCst: counted before the caller looks again.
-        shard.count.fetch_add(1, SeqCst);
-        waiters.push_back(waiter.handle());
-    }
-
-    /// Takes a waiter back; if it has been taken off the list already, waits for its event (A1).
-    fn unlink_waiter(&self, shard: &TaskletShard<B>, waiter: Pin<&Waiter<B>>) {
-        let linked = {
-            let raised = Raised::<B>::new();
-            let mut waiters = shard.waiters.lock(&raised);
-            let linked = waiters
-                .iter()
-                .any(|other| core::ptr::eq(other, waiter.get_ref()));
-            if linked {
-                waiter.unlink(&mut waiters);
-            }
-            linked
-        };
-        if !linked {
-            waiter.wait();
-        }
-        shard.count.fetch_sub(1, SeqCst);
     }
 
     fn tasklet_may_wait(&self, tasklet: &tasklet_struct, call: &'static str) -> bool {
@@ -390,7 +242,11 @@ pub(crate) fn release_hook(tasklet: &tasklet_struct) -> Option<tasklet_callback>
 
 /// A diagnostic about `tasklet`.
 #[cold]
-fn report(diagnostic: Diagnostic, tasklet: &tasklet_struct, call: &'static str) -> Report {
+pub(crate) fn report(
+    diagnostic: Diagnostic,
+    tasklet: &tasklet_struct,
+    call: &'static str,
+) -> Report {
     // ORDERING: a hint for a message.
     let func = tasklet.func.load(Relaxed).addr();
     let item = core::ptr::from_ref(tasklet).addr();
@@ -403,6 +259,7 @@ fn report(diagnostic: Diagnostic, tasklet: &tasklet_struct, call: &'static str) 
 }
 
 /// The refusal of a schedule that needs no raise: SCHED is set, and stays. `true` if it applied.
+#[inline]
 pub(crate) fn refuse(tasklet: &tasklet_struct) -> bool {
     let state = tasklet.state.load(Acquire);
     // ORDERING: a refused schedule still writes: SeqCst, as in `Runtime::tasklet_schedule`.

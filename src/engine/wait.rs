@@ -185,10 +185,18 @@ impl<B: Backend> Deferred<B> {
 
     /// Ends the raised section and does what was put off: here, if the caller came from DISPATCH or
     /// below, else in this CPU's DPC.
-    pub(crate) fn deliver(mut self, runtime: &Runtime<B>, raised: Raised<B>) {
+    #[inline(always)]
+    pub(crate) fn deliver(self, runtime: &Runtime<B>, raised: Raised<B>) {
         if self.is_empty() {
             drop(raised);
-        } else if raised.from() <= Irql::DISPATCH {
+        } else {
+            self.deliver_some(runtime, raised);
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_some(mut self, runtime: &Runtime<B>, raised: Raised<B>) {
+        if raised.from() <= Irql::DISPATCH {
             raised.finish_at_dispatch(|| self.perform(runtime));
         } else {
             runtime.defer_to_dpc(self, &raised);

@@ -45,6 +45,7 @@ pub(crate) enum Enabled {
 
 /// The refusal that needs no raise: a pending or disabled work is left as it is, by a write.
 /// `false` if the work can be queued or its word has just changed.
+#[inline]
 pub(crate) fn refuse(work: &work_struct) -> bool {
     let (word, state) = work.load();
     let refused = match state {
@@ -150,6 +151,7 @@ pub(crate) fn enable_work<B: Backend>(work: &work_struct) -> bool {
 impl<B: Backend> Runtime<B> {
     /// Queues `work` on `queue`, for `cpu` or on behalf of this one; `false` if it is pending or
     /// disabled. IRQL: any.
+    #[inline(always)]
     pub(crate) fn queue_work(
         &self,
         queue: &Queue<B>,
@@ -181,11 +183,8 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
     ) -> bool {
         loop {
-            if refuse(work) {
-                return false;
-            }
             let (word, state) = work.load();
-            match state {
+            let next = match state {
                 State::Uninitialised => {
                     raised.say(Report::of(
                         Diagnostic::QueueUninitialised,
@@ -194,22 +193,21 @@ impl<B: Backend> Runtime<B> {
                     ));
                     return false;
                 }
-                State::Idle { depth: 0 } => {
-                    // ORDERING: as in `refuse`; success also publishes the caller's stores to the
-                    // run.
-                    if work
-                        .data
-                        .compare_exchange(word, target.word(), SeqCst, Relaxed)
-                        .is_ok()
-                    {
-                        return true;
-                    }
-                }
+                State::Idle { depth: 0 } => target.word(),
+                // Refused, as in `refuse`.
                 State::Idle { .. }
                 | State::Transit { .. }
                 | State::Queue { .. }
                 | State::Held { .. }
-                | State::Timer => {}
+                | State::Timer => word,
+            };
+            // ORDERING: as in `refuse`; success also publishes the caller's stores to the run.
+            if work
+                .data
+                .compare_exchange(word, next, SeqCst, Relaxed)
+                .is_ok()
+            {
+                return next != word;
             }
         }
     }

@@ -2,13 +2,14 @@
 
 use core::pin::{Pin, pin};
 
-use super::backend::Backend;
+use super::backend::{Backend, Irql};
 use super::claim::{Claim, Entrance, Worker};
+use super::diagnostic::{Diagnostic, report};
 use super::item::work_func_t;
 use super::locked::Raised;
 use super::placement::Placement;
 use super::queue::{Queue, flag};
-use super::running::{Slot, Start};
+use super::running::{Next, Slot, Start};
 use super::runtime::Runtime;
 use super::wait::Deferred;
 use crate::sync::Ordering;
@@ -128,9 +129,17 @@ impl<B: Backend> Runtime<B> {
             let mut shard = self.running.shard(address).lock(&raised);
             shard.finish(serving.slot, &mut deferred.woken)
         };
-        if next.is_some() {
-            self.count_run(&raised);
-        }
+        let next = match next {
+            Next::Run(claim, func) => {
+                self.count_run(&raised);
+                Some((claim, func))
+            }
+            Next::Held { claim, thread } => {
+                self.refuse_waits_behind(&claim, thread, &raised, &mut deferred);
+                None
+            }
+            Next::Nothing => None,
+        };
         // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is
         // there.
         let queue = unsafe { &*claim.sub }.queue();
@@ -162,4 +171,10 @@ unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
     let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
     // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).
     unsafe { function(claim.work) };
+    if B::irql() != Irql::PASSIVE {
+        // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose it was.
+        let (item, func) = (claim.work.addr(), func.addr());
+        report::<B>(Diagnostic::LevelChanged, "work function", item, func);
+        B::lower(Irql::PASSIVE);
+    }
 }

@@ -83,22 +83,11 @@ impl<B: Backend> Runtime<B> {
         let waiter = waiter.into_ref();
         waiter.prepare();
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, call);
         let waits = self.if_may_wait(this, call, |_, state| state.colours.flush(waiter));
-        if waits != Some(true) {
-            return;
-        }
-        // SAFETY: the flush is linked, so the queue has works; and the driver keeps it.
-        self.warn_of_dependency(unsafe { &*queue }, call);
-        if !self.wait_for_queue(queue, waiter) {
+        if waits == Some(true) && !self.wait_for_queue(queue, waiter) {
             // SAFETY: the driver keeps a queue that it flushes, and one of its works is the caller.
             report_queue(Diagnostic::WaitForOneself, call, unsafe { &*queue });
-        }
-    }
-
-    /// Says so if the caller is to get on when memory is short, and `queue` need not.
-    fn warn_of_dependency(&self, queue: &Queue<B>, call: &str) {
-        if self.depends_on_memory(queue, &Raised::new()) {
-            report_queue(Diagnostic::FlushDependency, call, queue);
         }
     }
 
@@ -117,11 +106,9 @@ impl<B: Backend> Runtime<B> {
     /// `queue` may be gone, or somebody else may be ending it: then nothing happens.
     pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
-        let Some(queue) = self.claim_end(this) else {
-            return;
-        };
-        self.warn_of_dependency(queue, "destroy_workqueue");
-        if !self.end_queues(&[queue]) {
+        if let Some(queue) = self.claim_end(this)
+            && !self.end_queues(&[queue])
+        {
             report_queue(Diagnostic::WaitForOneself, "destroy_workqueue", queue);
         }
     }
@@ -130,6 +117,7 @@ impl<B: Backend> Runtime<B> {
     /// are refused (BH02). IRQL: <= APC.
     pub(crate) fn drain_queue(&self, queue: *const Queue<B>, call: &'static str) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, call);
         let found = self.if_may_wait(this, call, |queue, state| {
             state.draining += 1;
             core::ptr::from_ref(queue)
@@ -137,7 +125,6 @@ impl<B: Backend> Runtime<B> {
         if let Some(queue) = found {
             // SAFETY: the driver keeps a queue that it drains.
             let queue = unsafe { &*queue };
-            self.warn_of_dependency(queue, call);
             if !self.wait_until_idle(queue) {
                 report_queue(Diagnostic::WaitForOneself, call, queue);
             }

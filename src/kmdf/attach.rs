@@ -259,6 +259,7 @@ fn tear_down(image: &Image) {
     // SAFETY: published, and it is our turn, so nobody else ends it.
     let runtime = unsafe { &*place };
     runtime.close();
+    runtime.finish_tasklets();
     let mut system = image.system.unpublish();
     // G2: who has looked it up before may still be waiting for it.
     runtime.synchronize();
@@ -269,7 +270,8 @@ fn tear_down(image: &Image) {
     runtime.synchronize();
     // G2: who came in after `close` had waited may still be inside; nobody comes in any more.
     runtime.wait_for_visitors();
-    // After the grace periods: a tasklet that was scheduled while it ran elsewhere has had its run.
+    // A tasklet that somebody outside has made runnable since.
+    runtime.finish_tasklets();
     let left = runtime.counters().pending;
     if left > 0 {
         report::<Kmdf>(Diagnostic::DisabledAtEnd, "detach", left as usize, 0);

@@ -60,6 +60,7 @@ impl Image {
 
 /// The image's statics.
 #[cfg(feature = "mock")]
+#[inline(never)]
 pub(crate) fn image() -> &'static Image {
     static IMAGE: kmdf_mock::image::Static<Image> = kmdf_mock::image::Static::new(Image::new);
     IMAGE.get()
@@ -67,12 +68,14 @@ pub(crate) fn image() -> &'static Image {
 
 /// The image's statics.
 #[cfg(not(feature = "mock"))]
+#[inline]
 pub(crate) fn image() -> &'static Image {
     static IMAGE: Image = Image::new();
     &IMAGE
 }
 
 /// Raises and finds the runtime. Nothing but `raised` keeps it from being freed (G1).
+#[inline(always)]
 pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
     let raised = Raised::new();
     // ORDERING: SeqCst: pairs with the publication in attach, and with the grace period of detach.
@@ -84,16 +87,24 @@ pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
 
 /// As [`enter`] for a call that makes an item pending: refused, and said so, unless the runtime
 /// accepts (G3).
+#[inline(always)]
 pub(crate) fn enter_to_queue(
     call: &str,
     item: usize,
     func: usize,
 ) -> Option<(&'static Runtime, Raised)> {
-    let entered = enter().filter(|(runtime, _)| !runtime.is_closing());
-    if entered.is_none() {
-        report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
+    let raised = Raised::new();
+    // ORDERING: SeqCst: as in `enter`.
+    let runtime = image().runtime.load(SeqCst);
+    // SAFETY: G1: as in `enter`.
+    if let Some(runtime) = unsafe { runtime.as_ref() }
+        && !runtime.is_closing()
+    {
+        return Some((runtime, raised));
     }
-    entered
+    drop(raised);
+    report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
+    None
 }
 
 /// As [`enter_to_queue`], with the queue that `target` names.
@@ -101,6 +112,7 @@ pub(crate) fn enter_to_queue(
 /// # Safety
 ///
 /// A `Kept` queue is alive during the call, or null.
+#[inline(always)]
 pub(crate) unsafe fn enter_to_target(
     target: Target,
     call: &str,

@@ -7,8 +7,8 @@ use super::workqueue::Workqueue;
 use crate::engine::backend::{Backend, Irql, Status};
 use crate::kmdf::{Kmdf, generation, visit};
 use crate::workqueue::{
-    WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_UNBOUND,
-    alloc_ordered_workqueue, alloc_workqueue, workqueue_struct,
+    WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_NON_REENTRANT, WQ_PERCPU,
+    WQ_UNBOUND, alloc_ordered_workqueue, alloc_workqueue, workqueue_struct,
 };
 
 /// Kind of a queue: `max_active` counts per queueing CPU.
@@ -95,7 +95,7 @@ impl<'a, Kind> Builder<'a, Kind> {
 }
 
 impl<Kind: QueueKind> Builder<'_, Kind> {
-    /// At high priority. Linux: `WQ_HIGHPRI`.
+    /// At high priority. IRQL: any. Linux: `WQ_HIGHPRI`.
     pub const fn highpri(mut self) -> Self {
         self.flags |= WQ_HIGHPRI;
         self
@@ -108,7 +108,8 @@ impl<Kind: QueueKind> Builder<'_, Kind> {
     /// `STATUS_INSUFFICIENT_RESOURCES` if the kernel is out of memory;
     /// `STATUS_INVALID_DEVICE_REQUEST` if nothing is attached (BH03), or above APC_LEVEL (BH15).
     ///
-    /// IRQL: = PASSIVE. Linux: `alloc_workqueue`, `alloc_ordered_workqueue`.
+    /// IRQL: = PASSIVE. Does not block. KMDF: one `WdfWorkItemCreate`. Linux: `alloc_workqueue`,
+    /// `alloc_ordered_workqueue`.
     pub fn build(self) -> Result<Workqueue, Status> {
         // Before the queue is made: should the runtime go between the two, the handle refuses.
         let generation = generation();
@@ -124,13 +125,13 @@ impl<Kind: QueueKind> Builder<'_, Kind> {
 }
 
 impl<Kind: InThreads> Builder<'_, Kind> {
-    /// Guaranteed to make progress when memory is short. Linux: `WQ_MEM_RECLAIM`.
+    /// Guaranteed to make progress when memory is short. IRQL: any. Linux: `WQ_MEM_RECLAIM`.
     pub const fn mem_reclaim(mut self) -> Self {
         self.flags |= WQ_MEM_RECLAIM;
         self
     }
 
-    /// Frozen by suspend. Linux: `WQ_FREEZABLE`.
+    /// Frozen by suspend. IRQL: any. Linux: `WQ_FREEZABLE`.
     pub const fn freezable(mut self) -> Self {
         self.flags |= WQ_FREEZABLE;
         self
@@ -139,15 +140,31 @@ impl<Kind: InThreads> Builder<'_, Kind> {
 
 impl<Kind: HasMaxActive> Builder<'_, Kind> {
     /// How many works may run at once: per queueing CPU on a bound queue, in all on an unbound one. 0
-    /// means 256; more than 512 is clamped to that (BH12). Linux: `max_active` of `alloc_workqueue`.
+    /// means 256; more than 512 is clamped to that (BH12). IRQL: any. Linux: `max_active` of
+    /// `alloc_workqueue`.
     pub const fn max_active(mut self, max_active: u16) -> Self {
         self.max_active = max_active as i32;
+        self
+    }
+
+    /// A work never overlaps itself on this queue, also if the image is attached with
+    /// [`SelfReentrant`](crate::WorkReentrance::SelfReentrant). IRQL: any. Linux: `WQ_NON_REENTRANT`, before
+    /// 3.7.
+    pub const fn non_reentrant(mut self) -> Self {
+        self.flags |= WQ_NON_REENTRANT;
         self
     }
 }
 
 impl Builder<'_, Bound> {
-    /// Works that use the CPU for long. Linux: `WQ_CPU_INTENSIVE`.
+    /// Works run on the CPU that they are queued on, whatever
+    /// [`Config::pin_bound`](crate::Config::pin_bound) says. IRQL: any. Linux: `WQ_PERCPU`.
+    pub const fn percpu(mut self) -> Self {
+        self.flags |= WQ_PERCPU;
+        self
+    }
+
+    /// Works that use the CPU for long. IRQL: any. Linux: `WQ_CPU_INTENSIVE`.
     pub const fn cpu_intensive(mut self) -> Self {
         self.flags |= WQ_CPU_INTENSIVE;
         self

@@ -18,7 +18,7 @@ use crate::work::work_struct;
 ///
 /// `OFFSET` is the offset of the delayed work in `Self`, and `delayed_work_of` points to it, aligned.
 #[diagnostic::on_unimplemented(
-    message = "which field of `{Self}` is this delayed work is not said",
+    message = "`{Self}` does not say which field is this delayed work",
     label = "no `DelayedWork` of this number is known in `{Self}`",
     note = "`impl_has_delayed_work! {{ impl HasDelayedWork<Self, ID> for {Self} {{ self.field }} }}` says it"
 )]

@@ -2,8 +2,8 @@
 //!
 //! Queueing hands a reference to the item's container over to the queue; running hands it back, by
 //! value, to [`WorkItem::run`]. A refused queueing hands it back at once, and so does a cancel.
-//! There is no `unsafe` in a driver that uses it, and no way to free an item that is pending. The
-//! shape is that of Rust for Linux.
+//! There is no `unsafe` in a driver that uses it, once it has attached, and no way to free an item
+//! that is pending. The shape is that of Rust for Linux.
 //!
 //! | | container's owner | queued by | runs at |
 //! |---|---|---|---|

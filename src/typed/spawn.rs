@@ -24,7 +24,11 @@ crate::impl_has_delayed_work! {
 impl<F: FnOnce() + Send + 'static> WorkItem for Spawned<F> {
     type Pointer = Pin<Box<Self>>;
     fn run(this: Pin<Box<Self>>) {
-        (this.into_closure())();
+        // SAFETY: as in `into_closure`.
+        let spawned: Box<Self> = unsafe { Pin::into_inner_unchecked(this) };
+        // The closure leaves the box, and the box stays until it has ended: at the same address another
+        // closure of this type would pass for a second instance of this one (B-59).
+        (spawned.closure)();
     }
 }
 
@@ -87,7 +91,8 @@ impl WorkqueueRef {
         self.try_spawn_delayed(closure, 0)
     }
 
-    /// As [`Self::try_spawn`], after `delay` jiffies.
+    /// As [`Self::try_spawn`], after at least `delay` whole jiffies. IRQL: <= DISPATCH. Linux:
+    /// `queue_delayed_work`.
     ///
     /// # Errors
     ///

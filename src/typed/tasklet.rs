@@ -33,7 +33,7 @@ pub trait TaskletItem<const ID: u64 = 0>: Sized + Send + Sync + 'static {
 ///
 /// `OFFSET` is the offset of the tasklet in `Self`, and `tasklet_of` points to it, aligned.
 #[diagnostic::on_unimplemented(
-    message = "which field of `{Self}` is this tasklet is not said",
+    message = "`{Self}` does not say which field is this tasklet",
     label = "no `Tasklet` of this number is known in `{Self}`",
     note = "`impl_has_tasklet! {{ impl HasTasklet<Self, ID> for {Self} {{ self.field }} }}` says it"
 )]
@@ -150,7 +150,7 @@ impl<T: TaskletItem<ID> + HasTasklet<T, ID>, const ID: u64> Tasklet<T, ID> {
         self.schedule_at(owner, false)
     }
 
-    /// As [`Self::schedule`], before the CPU's normal tasklets. Linux: `tasklet_hi_schedule`.
+    /// As [`Self::schedule`], before the CPU's normal tasklets. IRQL: any. Linux: `tasklet_hi_schedule`.
     ///
     /// # Errors
     ///

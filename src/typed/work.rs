@@ -33,7 +33,7 @@ pub trait WorkItem<const ID: u64 = 0>: Sized {
 ///
 /// `OFFSET` is the offset of the work in `Self`, and `work_of` points to it, aligned.
 #[diagnostic::on_unimplemented(
-    message = "which field of `{Self}` is this work is not said",
+    message = "`{Self}` does not say which field is this work",
     label = "no `Work` of this number is known in `{Self}`",
     note = "`impl_has_work! {{ impl HasWork<Self, ID> for {Self} {{ self.field }} }}` says it"
 )]

@@ -9,8 +9,7 @@ use super::owner::{Owner, expose};
 use super::work::{HasWork, Work, WorkItem};
 use crate::delayed_work::{modify, queue_delayed_to};
 use crate::engine::delayed::Modified;
-use crate::kmdf::{Queue, Runtime, System, Target, generation, resolve, visit};
-use crate::system_queues::system_wq;
+use crate::kmdf::{Queue, Runtime, System, Target, generation, resolve, system_name, visit};
 use crate::work::queue_to;
 use crate::workqueue::workqueue_struct;
 
@@ -58,13 +57,12 @@ use crate::workqueue::workqueue_struct;
 #[derive(Debug)]
 pub struct Workqueue(WorkqueueRef);
 
-/// A queue, whoever owns it.
+/// A queue, whoever owns it: what a [`Workqueue`] dereferences to, or one that every image has.
 #[derive(Debug)]
 pub struct WorkqueueRef {
-    /// Null for the system queue, which is looked up each time.
-    queue: *mut workqueue_struct,
-    /// Of the runtime that it was made in: later ones do not know the queue.
-    generation: u64,
+    /// By generation, for a queue that was made: later runtimes do not know it. A system queue is looked up
+    /// each time.
+    target: Target,
 }
 
 // SAFETY: a workqueue is used from any thread.
@@ -75,31 +73,83 @@ unsafe impl Sync for WorkqueueRef {}
 impl Workqueue {
     /// The handle of a queue that was made in this generation.
     pub(super) const fn made(queue: *mut workqueue_struct, generation: u64) -> Self {
-        Self(WorkqueueRef { queue, generation })
+        let target = Target::Made(queue.cast(), generation);
+        Self(WorkqueueRef { target })
     }
 
-    /// A queue whose `max_active` counts per queueing CPU. Linux: `alloc_workqueue`.
+    /// A queue whose `max_active` counts per queueing CPU. IRQL: any. Linux:
+    /// `alloc_workqueue`.
     pub const fn bound(name: &CStr) -> Builder<'_, Bound> {
         Builder::new(name)
     }
 
-    /// A queue with one FIFO for all CPUs. Linux: `alloc_workqueue` with `WQ_UNBOUND`.
+    /// A queue with one FIFO for all CPUs. IRQL: any. Linux: `alloc_workqueue` with
+    /// `WQ_UNBOUND`.
     pub const fn unbound(name: &CStr) -> Builder<'_, Unbound> {
         Builder::new(name)
     }
 
-    /// A queue that runs one work at a time, in order. Linux: `alloc_ordered_workqueue`.
+    /// A queue that runs one work at a time, in order. IRQL: any. Linux:
+    /// `alloc_ordered_workqueue`.
     pub const fn ordered(name: &CStr) -> Builder<'_, Ordered> {
         Builder::new(name)
     }
 
-    /// The queue of `schedule_work`. It refuses while nothing is attached. Linux: `system_wq`.
+    /// The queue of `schedule_work`: bound, the default `max_active`. Like all system queues it refuses while
+    /// nothing is attached. IRQL: any. Linux:
+    /// `system_wq`, `system_percpu_wq`.
     #[must_use]
     pub const fn system() -> WorkqueueRef {
-        WorkqueueRef {
-            queue: core::ptr::null_mut(),
-            generation: 0,
-        }
+        WorkqueueRef::system(System::PerCpu)
+    }
+
+    /// A bound queue at high priority. IRQL: any. Linux:
+    /// `system_highpri_wq`.
+    #[must_use]
+    pub const fn system_highpri() -> WorkqueueRef {
+        WorkqueueRef::system(System::Highpri)
+    }
+
+    /// A bound queue for works that take long. IRQL: any. Linux:
+    /// `system_long_wq`.
+    #[must_use]
+    pub const fn system_long() -> WorkqueueRef {
+        WorkqueueRef::system(System::Long)
+    }
+
+    /// A queue with one FIFO for all CPUs. IRQL: any. Linux:
+    /// `system_unbound_wq`, `system_dfl_wq`.
+    #[must_use]
+    pub const fn system_unbound() -> WorkqueueRef {
+        WorkqueueRef::system(System::Unbound)
+    }
+
+    /// As [`Self::system_unbound`], for works that take long. IRQL: any. Linux:
+    /// `system_dfl_long_wq`.
+    #[must_use]
+    pub const fn system_dfl_long() -> WorkqueueRef {
+        WorkqueueRef::system(System::UnboundLong)
+    }
+
+    /// A bound queue that is frozen while the device sleeps. IRQL: any. Linux:
+    /// `system_freezable_wq`.
+    #[must_use]
+    pub const fn system_freezable() -> WorkqueueRef {
+        WorkqueueRef::system(System::Freezable)
+    }
+
+    /// A queue for works that need no CPU of their own. IRQL: any. Linux:
+    /// `system_power_efficient_wq`.
+    #[must_use]
+    pub const fn system_power_efficient() -> WorkqueueRef {
+        WorkqueueRef::system(System::PowerEfficient)
+    }
+
+    /// As [`Self::system_power_efficient`], frozen while the device sleeps. IRQL: any. Linux:
+    /// `system_freezable_power_efficient_wq`.
+    #[must_use]
+    pub const fn system_freezable_power_efficient() -> WorkqueueRef {
+        WorkqueueRef::system(System::FreezablePowerEfficient)
     }
 
     /// Runs what is pending and what the queue's own works queue meanwhile, until it is empty. Others are
@@ -126,12 +176,9 @@ impl Drop for Workqueue {
 }
 
 impl WorkqueueRef {
-    fn target(&self) -> Target {
-        if self.queue.is_null() {
-            Target::System(System::PerCpu)
-        } else {
-            Target::Made(self.queue.cast(), self.generation)
-        }
+    const fn system(which: System) -> Self {
+        let target = Target::System(which);
+        Self { target }
     }
 
     /// Queues the work number `ID` of `owner`'s target; with one work in the type, `ID` is inferred. The
@@ -153,7 +200,7 @@ impl WorkqueueRef {
         let container = expose(owner);
         let work = Work::raw(P::Target::work_of(container));
         // SAFETY: initialised by `Work::new`; the owner just given up keeps it while it is pending.
-        if unsafe { queue_to(self.target(), work) } {
+        if unsafe { queue_to(self.target, work) } {
             return Ok(());
         }
         // SAFETY: refused: nobody else will take it back.
@@ -178,7 +225,7 @@ impl WorkqueueRef {
         let container = expose(owner);
         let dwork = DelayedWork::raw(P::Target::delayed_work_of(container));
         // SAFETY: as in `enqueue`. A queue of ours that is destroyed runs what is armed for it.
-        if unsafe { queue_delayed_to(self.target(), dwork, delay) } {
+        if unsafe { queue_delayed_to(self.target, dwork, delay) } {
             return Ok(());
         }
         // SAFETY: refused: nobody else will take it back.
@@ -203,7 +250,7 @@ impl WorkqueueRef {
         let container = expose(owner);
         let dwork = DelayedWork::raw(P::Target::delayed_work_of(container));
         // SAFETY: as in `enqueue_delayed`.
-        let modified = unsafe { modify(self.target(), dwork, delay) };
+        let modified = unsafe { modify(self.target, dwork, delay) };
         if modified == Modified::Fresh {
             return None;
         }
@@ -228,12 +275,13 @@ impl WorkqueueRef {
     fn visited(&self, f: impl FnOnce(&Runtime, *const Queue)) {
         // A visitor keeps the runtime, so the generation stays; and in its own generation a queue is looked
         // up before it is touched.
-        if let Some(runtime) = visit() {
-            if self.queue.is_null() {
-                f(&runtime, resolve(system_wq().cast()));
-            } else if self.generation == generation() {
-                f(&runtime, self.queue.cast());
-            }
+        let Some(runtime) = visit() else {
+            return;
+        };
+        match self.target {
+            Target::System(which) => f(&runtime, resolve(system_name(which))),
+            Target::Made(queue, made_in) if made_in == generation() => f(&runtime, queue),
+            Target::Made(..) | Target::Kept(_) => {}
         }
     }
 }

@@ -13,5 +13,5 @@ impl WorkItem for Port {
 
 pub fn queue(port: Arc<Port>) -> bool {
     Workqueue::system().enqueue_delayed(port, 10).is_ok() //= Workqueue::system().enqueue(port).is_ok()
-    //~^ E0277 which field of `Port` is this delayed work is not said
+    //~^ E0277 `Port` does not say which field is this delayed work
 }

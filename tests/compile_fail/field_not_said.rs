@@ -12,5 +12,5 @@ impl WorkItem for Port {
 }
 pub fn queue(port: Arc<Port>) -> bool {
     Workqueue::system().enqueue(port).is_ok()
-    //~^ E0277 which field of `Port` is this work is not said
+    //~^ E0277 `Port` does not say which field is this work
 }

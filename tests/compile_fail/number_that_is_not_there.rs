@@ -14,5 +14,5 @@ impl WorkItem for Port {
 pub fn queue(port: Arc<Port>) -> bool {
     Workqueue::system().enqueue::<_, 5>(port).is_ok() //= Workqueue::system().enqueue::<_, 0>(port).is_ok()
     //~^ E0277 `Port` has no function for this work
-    //~^^ E0277 which field of `Port` is this work is not said
+    //~^^ E0277 `Port` does not say which field is this work
 }

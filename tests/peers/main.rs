@@ -225,6 +225,18 @@ fn run_first(work: Work, wq: Wq) {
     work.wait_begun(1);
 }
 
+/// A queue of a kind that the seed picks, with room for more than one work unless it is ordered.
+fn any_queue() -> Wq {
+    match world::choose(6) {
+        0 => Wq::bound(),
+        1 => Wq::ordered(),
+        2 => Wq::with(WQ_MEM_RECLAIM, 0),
+        3 => Wq::with(WQ_UNBOUND | WQ_MEM_RECLAIM, 4),
+        4 => Wq::with(WQ_HIGHPRI, 2),
+        _ => Wq::with(WQ_UNBOUND | WQ_FREEZABLE, 3),
+    }
+}
+
 /// An ordered queue with a work on it that waits for `gate`.
 fn occupied(gate: &Gate) -> (Wq, Work) {
     let (wq, blocker) = (Wq::ordered(), Work::gated(gate));

@@ -5,7 +5,9 @@ use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Work, Wq, sleep_jiffies};
-use super::{Calls, LINUX, blocked, convicts, each, give_way, holds, racing, rows, start};
+use super::{
+    Calls, LINUX, any_queue, blocked, convicts, each, give_way, holds, racing, rows, start,
+};
 
 /// B-05: a queue is made, used and destroyed a thousand times over all seeds, with works still on their way
 /// to it; a queueing after that has an answer, and no function is called any more.
@@ -15,7 +17,7 @@ fn b05_queues_come_and_go_under_their_works() {
         rig.allow(&["BH02"]);
         let work = Work::new(|_, _| give_way(5));
         for _ in 0..10 {
-            let wq = Wq::bound();
+            let wq = any_queue();
             let producer = start("producer", move || {
                 // At DISPATCH_LEVEL the queue cannot be gone before the call is over.
                 world::at_dispatch(|| u32::from(work.queue(wq)))
@@ -131,7 +133,7 @@ fn b19_nothing_fires_after_unload() {
 fn b16_unload_ends_works_that_queue_themselves() {
     rows(racing, 60, |rig| {
         rig.allow(&["BH02", "BH03", "BH10", "BH13"]);
-        let queues = [Wq::bound(), Wq::ordered(), Wq::system()];
+        let queues = [any_queue(), any_queue(), Wq::system()];
         let works = queues.map(|wq| {
             Work::new(move |work, run| {
                 work.queue_delayed(wq, u64::from(run % 2));

@@ -177,3 +177,31 @@ fn a_work_that_queues_itself_is_cancelled() {
         sim_assert_eq!(Arc::strong_count(&device), 1);
     });
 }
+
+/// TYPED-15: a flush waits for the run and hands nothing over: the queue's owner went with the run.
+#[test]
+fn a_flush_waits_and_hands_nothing_over() {
+    rows(|_| {
+        let (device, _) = device();
+        let queue = Workqueue::unbound(c"flush").build().unwrap();
+        sim_assert!(!device.reset.is_pending() && !device.reset.flush());
+        sim_assert!(!device.watchdog.is_pending() && !device.watchdog.flush());
+        sim_assert!(queue.enqueue::<_, 0>(Arc::clone(&device)).is_ok());
+        sim_assert!(
+            queue
+                .enqueue_delayed::<_, 1>(Arc::clone(&device), 50_000)
+                .is_ok()
+        );
+        let flusher = world::spawn("flusher", None, {
+            let device = Arc::clone(&device);
+            move || sim_assert!(device.reset.flush())
+        });
+        still_waits(&flusher);
+        // Whether it waited is another question: the run may have been faster.
+        let _waited = device.watchdog.flush();
+        sim_assert_eq!(device.barks.load(SeqCst), 1);
+        device.gate.open();
+        flusher.join();
+        sim_assert_eq!(Arc::strong_count(&device), 1);
+    });
+}

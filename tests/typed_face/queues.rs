@@ -4,13 +4,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
+use bottomhalf::linux::*;
 use bottomhalf::{
-    DelayedWork, Status, Work, WorkItem, Workqueue, impl_has_delayed_work, impl_has_work,
+    DelayedWork, Status, Work, WorkItem, Workqueue, WorkqueueRef, impl_has_delayed_work,
+    impl_has_work,
 };
-use kmdf_mock::world;
+use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
-use super::support::{rows, still_waits, wait_until};
+use super::support::{SelfReentrant, rows, still_waits, wait_until};
 use super::{device, request};
 
 /// A delayed work in a box.
@@ -228,6 +230,43 @@ fn builders_make_the_queues_that_they_say() {
     });
 }
 
+/// TYPED-10: a queue that is not reentrant keeps a work from overlapping itself, whatever the attach says; on a
+/// per-CPU queue it runs where it was queued.
+#[test]
+fn builders_say_how_a_work_meets_itself_and_where_it_runs() {
+    rows(|rig| {
+        for non_reentrant in [true, false] {
+            let (device, _) = device();
+            let builder = Workqueue::unbound(c"own").max_active(4);
+            let builder = if non_reentrant {
+                builder.non_reentrant()
+            } else {
+                builder
+            };
+            let queue = builder.build().unwrap();
+            sim_assert!(queue.enqueue::<_, 0>(Arc::clone(&device)).is_ok());
+            wait_until({
+                let device = Arc::clone(&device);
+                move || device.resets.load(SeqCst) == 1
+            });
+            sim_assert!(queue.enqueue::<_, 0>(Arc::clone(&device)).is_ok());
+            world::settle();
+            let overlaps = rig.reentrance == SelfReentrant && !non_reentrant;
+            sim_assert_eq!(device.resets.load(SeqCst), if overlaps { 2 } else { 1 });
+            device.gate.open();
+            drop(queue);
+            sim_assert_eq!(device.resets.load(SeqCst), 2);
+        }
+        let queue = Workqueue::bound(c"where").percpu().build().unwrap();
+        for cpu in 0..4 {
+            let spawned = world::run_on_cpu(cpu, || {
+                queue.try_spawn(move || sim_assert_eq!(world::current_cpu(), cpu))
+            });
+            sim_assert!(spawned.is_ok());
+        }
+    });
+}
+
 /// TYPED-10: a queue cannot be made at DISPATCH_LEVEL (BH15), and the error says that it is the state and not the
 /// memory.
 #[test]
@@ -277,5 +316,51 @@ fn a_drain_waits_for_a_chain() {
         queue.drain();
         sim_assert_eq!(done.load(SeqCst), 5);
         sim_assert_eq!(Arc::strong_count(&queue), 1);
+    });
+}
+
+/// A system queue: the typed call and Linux's name for it.
+type SystemQueue = (fn() -> WorkqueueRef, fn() -> *mut workqueue_struct);
+
+/// TYPED-14: each system queue is the one of its Linux name: a closure that blocks on it keeps the flush of that
+/// queue waiting, and of no other.
+#[test]
+fn a_system_queue_is_the_one_of_its_linux_name() {
+    const ALL: [SystemQueue; 8] = [
+        (Workqueue::system, system_wq),
+        (Workqueue::system_highpri, system_highpri_wq),
+        (Workqueue::system_long, system_long_wq),
+        (Workqueue::system_unbound, system_unbound_wq),
+        (Workqueue::system_dfl_long, system_dfl_long_wq),
+        (Workqueue::system_freezable, system_freezable_wq),
+        (Workqueue::system_power_efficient, system_power_efficient_wq),
+        (
+            Workqueue::system_freezable_power_efficient,
+            system_freezable_power_efficient_wq,
+        ),
+    ];
+    rows(|_| {
+        let chosen = world::choose(ALL.len() as u32) as usize;
+        let (gate, opened) = (Gate::new(), Gate::new());
+        let (waits, begins) = (gate.clone(), opened.clone());
+        let spawned = ALL[chosen].0().try_spawn(move || {
+            begins.open();
+            waits.wait();
+        });
+        sim_assert!(spawned.is_ok());
+        opened.wait();
+        let flushers = ALL.map(|(_, name)| {
+            // SAFETY: a name lasts as long as the image.
+            world::spawn("flusher", None, move || unsafe { flush_workqueue(name()) })
+        });
+        world::settle();
+        for (index, flusher) in flushers.iter().enumerate() {
+            sim_assert_eq!(flusher.is_finished(), index != chosen);
+        }
+        gate.open();
+        ALL[chosen].0().flush();
+        for flusher in flushers {
+            flusher.join();
+        }
     });
 }

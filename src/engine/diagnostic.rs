@@ -150,6 +150,15 @@ diagnostics! {
     ThawUnderflow = "BH30",
         "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw \
          with a freeze of the same attach";
+    /// The function of a work changed its thread's affinity or priority.
+    ThreadChanged = "BH31",
+        "the function has changed the affinity of its thread, or made its priority a real-time \
+         one, and not taken it back; it is taken back now. The thread is NT's: revert both before \
+         the function returns";
+    /// A work that is not pending has something written over its link.
+    LinkOverwritten = "BH32",
+        "the work is not pending, but its link is not empty: something was written over it. It is \
+         queued. Do not copy or clear a work that has been initialised";
 }
 
 /// A diagnostic about an item. The addresses are numbers: the item may be gone when it is printed.

@@ -333,6 +333,11 @@ impl<B: Backend> Shard<B> {
         self.twin_of_kind(address, func, ANY_DRAIN).is_some()
     }
 
+    /// The sub-queue that counts an instance of the work that runs.
+    pub(super) fn sub_of(&self, address: usize, func: *mut ()) -> Option<*const SubQueue<B>> {
+        self.twin(address, func).map(Slot::sub)
+    }
+
     fn twin(&self, address: usize, func: *mut ()) -> Option<&Slot<B>> {
         self.slots.iter().find(|slot| slot.runs(address, func))
     }

@@ -1,4 +1,4 @@
-//! Time that code uses and time that passes: facts D-25, N-21, N-27, N-28, N-41, T-29, T-33.
+//! Time that code uses and time that passes: facts D-25, N-13, N-21, N-27, N-28, N-41, T-29, T-33.
 
 mod common;
 
@@ -228,6 +228,38 @@ fn burning_at_dispatch_counts_for_the_watchdog() {
         world::settle();
     });
     assert_eq!(short, None);
+}
+
+/// N-13, N-28, D-25: a CPU that spins for a lock whose holder burns waits as long as that takes, and its watchdog
+/// counts the wait.
+#[test]
+fn a_spinning_cpu_waits_for_the_burn_of_the_holder() {
+    let run = |seed, limit| {
+        machine(seed).watchdog_100ns(limit, limit).run(|| {
+            let log = Log::new();
+            let lock = Arc::new(common::Lock::new());
+            let gate = Gate::new();
+            let (held, other) = (gate.clone(), Arc::clone(&lock));
+            let holder = world::spawn("holder", Some(1), move || {
+                other.with(|| {
+                    held.open();
+                    world::burn_100ns(5 * MS);
+                });
+            });
+            gate.wait();
+            world::run_on_cpu(0, || {
+                world::at_dispatch(|| {
+                    lock.with(|| log.add("has the lock"));
+                    world::burn_100ns(2 * MS);
+                });
+            });
+            holder.join();
+            log.times("has the lock")[0]
+        })
+    };
+    world::seeds(0..50, |seed| assert_eq!(run(seed, 10 * MS).unwrap(), 5));
+    let long = run(1, 6 * MS).unwrap_err();
+    assert_eq!(long.code(), "DPC_WATCHDOG(0x133,1)");
 }
 
 /// N-28: a stall takes its time, other CPUs go on meanwhile.

@@ -48,8 +48,13 @@ impl Sim {
         });
         let Some(next) = next else { return false };
         self.find_next_event(w);
-        let at = next.min(self.next_event.get());
-        self.now.set(self.now.get().max(at));
+        let at = next.min(self.next_event.get()).max(self.now.get());
+        let passed = at - self.now.replace(at);
+        self.state.with(|s| {
+            for cpu in s.cpus.iter_mut().filter(|cpu| cpu.spins_on != 0) {
+                cpu.time += passed;
+            }
+        });
         if self.now.get() >= self.next_event.get() {
             self.clock(w);
         }

@@ -10,7 +10,8 @@ use crate::engine::sim::context::Why;
 use crate::engine::sim::state::State;
 use crate::world::state::World;
 
-/// Ticks that a thread keeps its CPU while others of the same priority are ready for it.
+/// Ticks of burning after which a thread leaves its CPU to others of the same priority that are ready for it.
+/// What DPCs and interrupts use meanwhile does not count.
 const QUANTUM_TICKS: u64 = 2;
 
 impl Sim {
@@ -75,9 +76,17 @@ impl Sim {
         let used = left.min(self.now.get() - since);
         s.contexts[id].burn = Some(left - used);
         s.cpus[cpu].time += used;
+        if s.cpus[cpu].irql < 2 {
+            s.cpus[cpu].turn += used;
+        }
         let state = &s.cpus[cpu];
-        if used == left || state.interrupts_burn() || state.irql >= 2 || !s.has_rival(cpu, id) {
+        let over = state.turn >= self.tick * QUANTUM_TICKS && s.has_rival(cpu, id);
+        let gives_way = state.irql < 2 && (over || s.has_more_urgent(cpu, id));
+        if used == left || state.interrupts_burn() || !gives_way {
             return None;
+        }
+        if over {
+            s.contexts[id].turn_ended = self.now.get();
         }
         let next = s.take_ready(cpu)?;
         s.give_up_cpu(cpu, id);
@@ -110,6 +119,6 @@ impl State {
         if self.has_more_urgent(cpu, id) {
             return Some(since);
         }
-        Some(end.min(since + quantum))
+        Some(end.min(since + quantum.saturating_sub(state.turn)))
     }
 }

@@ -179,6 +179,7 @@ impl Sim {
             s.cpus[cpu].thread = Some(id);
             s.cpus[cpu].irql = s.contexts[id].irql;
             s.cpus[cpu].masked = false;
+            s.cpus[cpu].turn = 0;
         });
         id
     }
@@ -269,7 +270,10 @@ impl State {
             Why::Moved => self.give_up_cpu(cpu, id),
             // The scheduler books a burn itself: the thread stays where it is.
             Why::Burning => {}
-            Why::Blocked => self.release_cpu(cpu, id),
+            Why::Blocked => {
+                self.contexts[id].turn_ended = 0;
+                self.release_cpu(cpu, id);
+            }
             Why::Idle => {
                 self.cpus[cpu].thread = None;
                 self.contexts[id].phase = Phase::Ready;

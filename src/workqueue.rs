@@ -175,9 +175,6 @@ fn checked(call: &str, name: &[u8], flags: u32, added: u32, max_active: i32) -> 
         say(Diagnostic::ImpossibleFlags);
         return None;
     }
-    if flags & WQ_BH != 0 {
-        return None;
-    }
     if flags & (WQ_PERCPU | WQ_UNBOUND) == WQ_PERCPU | WQ_UNBOUND {
         say(Diagnostic::PerCpuAndUnbound);
         return Some(flags & !WQ_PERCPU);

@@ -98,10 +98,7 @@ impl<B: Backend> Queue<B> {
             }
             Entrance::Guest => {}
         }
-        // SAFETY: the worker is pinned on its thread's stack and leaves before that frame ends.
-        state
-            .workers
-            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(worker.get_ref())) });
+        state.add_worker(worker);
     }
 
     /// Takes the next work that `max_active` allows, for `worker`, which is `pinned` to a CPU or not.
@@ -136,7 +133,19 @@ impl<B: Backend> Queue<B> {
             state.next_sub = state.next_sub.wrapping_add(1);
         }
         let sub = &subs[index];
-        let first = sub.update(&mut state, |inner| {
+        let claim = self.take_first(sub, &mut state);
+        state.looks(&worker, false);
+        self.keep_kicked(&mut state, raised, deferred);
+        claim
+    }
+
+    /// Takes the first work of `sub`, which is startable.
+    pub(super) fn take_first(
+        &self,
+        sub: &SubQueue<B>,
+        state: &mut QueueState<B>,
+    ) -> Option<Claim<B>> {
+        let first = sub.update(state, |inner| {
             inner.active += 1;
             inner.works.pop_front()
         });
@@ -150,8 +159,6 @@ impl<B: Backend> Queue<B> {
         else {
             unreachable!("W1: a work on a sub-queue says so");
         };
-        state.looks(&worker, false);
-        self.keep_kicked(&mut state, raised, deferred);
         Some(Claim {
             work,
             sub,
@@ -195,20 +202,31 @@ impl<B: Backend> Queue<B> {
         deferred: &mut Deferred<B>,
     ) {
         let mut state = self.state.lock(raised);
-        // SAFETY: `enter` has put it on this list, and only its own thread takes it off.
-        unsafe {
-            state
-                .workers
-                .cursor_mut_from_ptr(core::ptr::from_ref(worker.get_ref()))
-        }
-        .remove();
-        state.looks(&worker, false);
+        state.remove_worker(worker);
         self.keep_kicked(&mut state, raised, deferred);
         self.wake_if_idle(&mut state, deferred);
     }
 }
 
 impl<B: Backend> QueueState<B> {
+    /// Puts `worker` on the list of those that are inside.
+    pub(super) fn add_worker(&mut self, worker: Pin<&Worker>) {
+        // SAFETY: the worker is pinned on its stack and leaves before that frame ends.
+        self.workers
+            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(worker.get_ref())) });
+    }
+
+    /// Takes `worker` off that list.
+    pub(super) fn remove_worker(&mut self, worker: Pin<&Worker>) {
+        // SAFETY: `add_worker` has put it on this list, and only its own thread takes it off.
+        unsafe {
+            self.workers
+                .cursor_mut_from_ptr(core::ptr::from_ref(worker.get_ref()))
+        }
+        .remove();
+        self.looks(&worker, false);
+    }
+
     /// Counts `worker` as looking, or not (Q1).
     fn looks(&mut self, worker: &Worker, looks: bool) {
         match (worker.looks.replace(looks), looks) {

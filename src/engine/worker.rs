@@ -17,10 +17,10 @@ use crate::sync::Ordering;
 const BATCH: u32 = 32;
 
 /// A worker inside the queue that it serves.
-struct Serving<'a, B: Backend> {
-    queue: &'a Queue<B>,
-    worker: Pin<&'a Worker>,
-    slot: Pin<&'a Slot<B>>,
+pub(super) struct Serving<'a, B: Backend> {
+    pub(super) queue: &'a Queue<B>,
+    pub(super) worker: Pin<&'a Worker>,
+    pub(super) slot: Pin<&'a Slot<B>>,
 }
 
 impl<B: Backend> Runtime<B> {
@@ -63,7 +63,7 @@ impl<B: Backend> Runtime<B> {
             };
             self.execute(&serving, claim, &mut placement, raised, deferred);
         }
-        placement.restore();
+        placement.restore(queue);
         let raised = Raised::new();
         let mut deferred = Deferred::new();
         queue.leave(worker, &raised, &mut deferred);
@@ -106,6 +106,7 @@ impl<B: Backend> Runtime<B> {
             // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose
             // function it was.
             self.restore_passive(claim.work.addr(), func.addr());
+            placement.check(claim.work.addr(), func.addr());
             next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }
@@ -116,7 +117,7 @@ impl<B: Backend> Runtime<B> {
     /// while it runs, so that what a work may ask of its queue does not depend on whose worker runs
     /// it (rows Q03, Q25). The served queue cannot be destroyed by it: its callback is on this
     /// stack.
-    fn end_run(
+    pub(super) fn end_run(
         &self,
         serving: &Serving<'_, B>,
         guest: Pin<&Worker>,
@@ -167,7 +168,7 @@ impl<B: Backend> Runtime<B> {
 /// # Safety
 ///
 /// `func` is a [`work_func_t`], and the claim's work is the one that it was set in.
-unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
+pub(super) unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
     // SAFETY: the caller vouches for the function; function and data pointers have one size here.
     let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
     // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).

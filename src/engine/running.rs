@@ -225,10 +225,13 @@ impl<B: Backend> Shard<B> {
     pub(crate) fn finish(&mut self, slot: Pin<&Slot<B>>, woken: &mut Waiters<B>) -> Ended<B> {
         let (address, func) = (slot.address.get(), slot.func.get());
         let held = slot.held.take();
-        let other = self
-            .slots
-            .iter()
-            .find(|other| !core::ptr::eq(*other, slot.get_ref()) && other.runs(address, func));
+        let drain = is_drain(slot.thread);
+        // H3: what is held stays with its kind.
+        let other = self.slots.iter().find(|other| {
+            !core::ptr::eq(*other, slot.get_ref())
+                && other.runs(address, func)
+                && is_drain(other.thread) == drain
+        });
         let ended = match (held, other) {
             (None, _) => Ended::Over,
             (Some(claim), Some(other)) => {

@@ -5,12 +5,11 @@
 //!  +-----------------------+--------+------+-+-+   place: where a pending work is
 //!  | sub-queue address     | colour | INIT |pl|P|   Queue, Pinned, Held: the sub-queue that counts it
 //!  +-----------------------+--------+------+-+-+
-//!  |   …  | depth (16..32) | bh, t  | INIT |pl|P|   Idle, Transit: how often it is disabled
+//!  |   …  | depth (16..32) | timer  | INIT |pl|P|   Idle, Transit: how often it is disabled
 //! ```
 //!
-//! A pinned work is queued like another, and there is a fifth place, the timer (t): it takes a bit of the
-//! colour's, which a work without sub-queue has no use for. So does the mark of a work that was last on a
-//! `WQ_BH` queue (bh), with another bit: a work in Transit may have it.
+//! A pinned work is queued like another, and there is a fifth place, the timer: it takes a bit of the
+//! colour's, which a work without sub-queue has no use for.
 //!
 //! # Invariants
 //!
@@ -39,8 +38,8 @@ const DEPTH_SHIFT: u32 = 16;
 const DEPTH: u64 = 0xFFFF << DEPTH_SHIFT;
 
 /// In the word of an idle work or one in transit: it was last on a `WQ_BH` queue, or runs from one.
-/// Linux's `WORK_OFFQ_BH`. No part of the state, and a bit of its own: the timer has the one before.
-const LAST_BH: u64 = 1 << (COLOUR_SHIFT + 1);
+/// Linux's `WORK_OFFQ_BH`. No part of the state.
+const LAST_BH: u64 = 2 << COLOUR_SHIFT;
 
 /// How many colours there are; see [`super::flush`].
 pub(crate) const COLOURS: usize = 16;

@@ -20,7 +20,8 @@ joined() {
 
 if [ "${1:-}" = --write ]; then
     [ -s "$log" ] || fail "there is no $log: run cargo test --workspace 2>&1 | tee target/test.log"
-    COVERAGE=write joined "$log"
+    export COVERAGE=write
+    joined "$log"
     printf '%s lines\n' "$(wc -l <"$list")"
     exit
 fi

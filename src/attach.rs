@@ -17,10 +17,10 @@ pub struct Attachment {
 
 /// Makes everything that deferred work needs, or counts one more user of what is there.
 ///
-/// The first attach of an image creates every WDF object: a WDFDPC per CPU, a WDFTIMER, and the
-/// WDFWORKITEM of `system_wq`. It is the only call that can fail for want of resources, besides
-/// [`alloc_workqueue`](crate::workqueue::alloc_workqueue). Before it queueing is refused and
-/// reported (BH03).
+/// The first attach of an image creates every WDF object: a WDFDPC per CPU, two WDFTIMERs, and a
+/// WDFWORKITEM for each of the [`system_queues`](crate::system_queues). It is the only call that can
+/// fail for want of resources, besides [`alloc_workqueue`](crate::workqueue::alloc_workqueue). Before
+/// it queueing is refused and reported (BH03).
 ///
 /// # Errors
 ///

@@ -94,9 +94,17 @@ unsafe fn queue_delayed_at(
 ) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let dwork = unsafe { &*dwork };
-    if refuse(&dwork.work) {
-        return false;
-    }
+    // SAFETY: by the caller's word.
+    !refuse(&dwork.work) && unsafe { arm_idle(target, cpu, dwork, delay) }
+}
+
+/// Arms a work that was not found pending. A function of its own, so that a refusal needs no frame.
+///
+/// # Safety
+///
+/// As for [`queue_delayed_at`].
+#[inline(never)]
+unsafe fn arm_idle(target: Target, cpu: Option<u32>, dwork: &delayed_work, delay: u64) -> bool {
     // SAFETY: by the caller's word.
     let queued = unsafe {
         with_queue(

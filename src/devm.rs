@@ -10,56 +10,13 @@
 use core::ffi::c_void;
 
 use crate::delayed_work::{INIT_DELAYED_WORK, cancel_delayed_work_sync, delayed_work};
+pub use crate::engine::devm::{devm_action, devm_list, devm_release};
 use crate::engine::diagnostic::{Diagnostic, report};
 use crate::kmdf::Kmdf;
-use crate::sync::AtomicPtr;
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::work::{INIT_WORK, cancel_work_sync, work_func_t, work_struct};
 
 /// Linux's `-EBUSY`.
 const EBUSY: i32 = 16;
-
-/// What a device takes back. Zeroed memory is an empty list. Linux: part of `struct device`.
-#[repr(C)]
-#[derive(Debug, Default)]
-pub struct devm_list {
-    newest: AtomicPtr<devm_action>,
-}
-
-/// One entry of a [`devm_list`]. Zeroed memory, or one that was released, can be added.
-#[repr(C)]
-#[derive(Debug, Default)]
-pub struct devm_action {
-    older: AtomicPtr<devm_action>,
-    /// Null unless it is on a list.
-    release: AtomicPtr<()>,
-    data: AtomicPtr<c_void>,
-}
-
-impl devm_list {
-    /// An empty list.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            newest: AtomicPtr::new(core::ptr::null_mut()),
-        }
-    }
-}
-
-impl devm_action {
-    /// One that is on no list.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            older: AtomicPtr::new(core::ptr::null_mut()),
-            release: AtomicPtr::new(core::ptr::null_mut()),
-            data: AtomicPtr::new(core::ptr::null_mut()),
-        }
-    }
-}
-
-/// What an action does when its device goes, at PASSIVE_LEVEL.
-pub type devm_release = unsafe extern "C" fn(data: *mut c_void);
 
 /// Has `release` called with `data` when `device` goes. Linux: `devm_add_action`.
 ///
@@ -78,39 +35,20 @@ pub unsafe fn devm_add_action(
     data: *mut c_void,
 ) -> i32 {
     // SAFETY: by the caller's word.
-    let (device, entry) = unsafe { (&*device, &*action) };
-    // ORDERING: the exchange below publishes it.
-    let claimed =
-        entry
-            .release
-            .compare_exchange(core::ptr::null_mut(), release as *mut (), Relaxed, Relaxed);
-    if claimed.is_err() {
-        report::<Kmdf>(
-            Diagnostic::ReleasedTwice,
-            "devm_add_action",
-            action.addr(),
-            release as usize,
-        );
-        return -EBUSY;
+    if unsafe { (*device).push(action, release, data) } {
+        return 0;
     }
-    entry.data.store(data, Relaxed);
-    // ORDERING: a hint, which the exchange checks.
-    let mut newest = device.newest.load(Relaxed);
-    loop {
-        entry.older.store(newest, Relaxed);
-        // ORDERING: Release publishes the entry; pairs with the Acquire of `devm_release_all`.
-        match device
-            .newest
-            .compare_exchange(newest, action, AcqRel, Relaxed)
-        {
-            Ok(_) => return 0,
-            Err(other) => newest = other,
-        }
-    }
+    report::<Kmdf>(
+        Diagnostic::ReleasedTwice,
+        "devm_add_action",
+        action.addr(),
+        release as usize,
+    );
+    -EBUSY
 }
 
-/// Does what was added to `device`, newest first, and empties it; also what is added meanwhile. In Linux
-/// the driver core does this after `remove`.
+/// Does what was added to `device`, newest first, and empties it; also what is added meanwhile. Linux:
+/// `devres_release_all`, which the driver core calls after `remove`.
 ///
 /// IRQL: = PASSIVE. Blocks as the actions do. At DISPATCH_LEVEL the cancels do not wait (BH06).
 ///
@@ -118,28 +56,8 @@ pub unsafe fn devm_add_action(
 ///
 /// `device` is valid, and nobody else releases it at the same time.
 pub unsafe fn devm_release_all(device: *mut devm_list) {
-    loop {
-        // SAFETY: by the caller's word. An action may add another, so it is read anew.
-        let newest = unsafe { &(*device).newest };
-        // ORDERING: Acquire pairs with the Release of `devm_add_action`.
-        let action = newest.load(Acquire);
-        // SAFETY: an action stays in place until it is released, and this is the only one to do that.
-        let Some(entry) = (unsafe { action.as_ref() }) else {
-            return;
-        };
-        let older = entry.older.load(Relaxed);
-        // ORDERING: AcqRel: as above. If another has been added meanwhile, that one is first.
-        if newest
-            .compare_exchange(action, older, AcqRel, Relaxed)
-            .is_err()
-        {
-            continue;
-        }
-        let data = entry.data.load(Relaxed);
-        // From here on the driver may free the action, or add it again.
-        let release = entry.release.swap(core::ptr::null_mut(), AcqRel);
-        // SAFETY: `devm_add_action` has put a function of this type there.
-        let release = unsafe { core::mem::transmute::<*mut (), devm_release>(release) };
+    // SAFETY: by the caller's word.
+    while let Some((release, data)) = unsafe { (*device).pop() } {
         // SAFETY: by the word of who added it.
         unsafe { release(data) };
     }
@@ -177,7 +95,9 @@ pub unsafe fn devm_work_autocancel(
 /// [`INIT_DELAYED_WORK`], and a [`cancel_delayed_work_sync`] when `device` goes. Linux:
 /// `devm_delayed_work_autocancel`.
 ///
-/// Returns and IRQL as for [`devm_work_autocancel`].
+/// Returns what [`devm_work_autocancel`] does.
+///
+/// IRQL: any. Does not block, does not allocate, makes no KMDF call.
 ///
 /// # Safety
 ///

@@ -161,8 +161,8 @@ pub const fn DECLARE_TASKLET_DISABLED_OLD(func: tasklet_func) -> tasklet_struct 
 }
 
 impl tasklet_struct {
-    /// Sets what the function of a tasklet of the old form gets from its next run on. Linux: a plain
-    /// store to `data`.
+    /// Sets what the function of a tasklet of the old form gets from its next run on: a plain
+    /// store to the field. Linux: `tasklet_struct.data`.
     ///
     /// IRQL: any. Does not block.
     ///
@@ -197,6 +197,8 @@ pub unsafe fn work_data_bits(work: *const work_struct) -> u64 {
 
 /// The `$Container` that `$pointer` points to the member `$field` of, with the pointer's constness. That
 /// the member has the pointer's type is checked by the compiler. Linux: `container_of`.
+///
+/// IRQL: any. Does not block.
 ///
 /// ```
 /// use bottomhalf::linux::*;
@@ -241,6 +243,8 @@ macro_rules! container_of {
 /// In a work's function: the `$Container` whose member `$field` the work is. For a delayed work the member
 /// is `field.work`. Linux: `from_work`, whose first argument has the type.
 ///
+/// IRQL: any. Does not block.
+///
 /// ```
 /// use bottomhalf::linux::*;
 ///
@@ -266,6 +270,8 @@ macro_rules! from_work {
 
 /// In a tasklet's callback: the `$Container` whose member `$field` the tasklet is. Linux: `from_tasklet`,
 /// whose first argument has the type.
+///
+/// IRQL: any. Does not block.
 ///
 /// ```
 /// use bottomhalf::linux::*;

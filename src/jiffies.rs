@@ -1,6 +1,7 @@
 //! Jiffies, as `linux/jiffies.h` and `linux/timer.h` have them.
 //!
-//! Nothing here blocks or makes a KMDF call; what reads the clock calls `KeQueryUnbiasedInterruptTime`.
+//! Nothing here blocks or makes a KMDF call; what reads the clock calls `KeQueryUnbiasedInterruptTime`, or
+//! with [`Config::high_resolution`](crate::Config) the precise clock of NT.
 //! Figures are `unsigned long` in Linux, so `u64` here, and wrap as Linux's do: compare them with
 //! [`time_after`] and its kin. Milliseconds and microseconds are `unsigned int`, so `u32`.
 

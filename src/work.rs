@@ -78,9 +78,17 @@ pub(crate) unsafe fn queue_to(target: Target, work: *mut work_struct) -> bool {
 unsafe fn queue_on(target: Target, cpu: Option<u32>, work: *mut work_struct) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let work = unsafe { &*work };
-    if refuse(work) {
-        return false;
-    }
+    // SAFETY: by the caller's word.
+    !refuse(work) && unsafe { queue_idle(target, cpu, work) }
+}
+
+/// Queues a work that was not found pending. A function of its own, so that a refusal needs no frame.
+///
+/// # Safety
+///
+/// As for [`queue_on`].
+#[inline(never)]
+unsafe fn queue_idle(target: Target, cpu: Option<u32>, work: &work_struct) -> bool {
     let (item, func) = identity(work);
     // SAFETY: by the caller's word.
     let entered = unsafe { enter_to_target(target, "queue_work", item, func) };

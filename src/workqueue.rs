@@ -20,9 +20,9 @@ pub const WQ_UNBOUND: u32 = flag::UNBOUND;
 /// Stands still between [`Attachment::freeze`](crate::Attachment::freeze) and
 /// [`thaw`](crate::Attachment::thaw).
 pub const WQ_FREEZABLE: u32 = flag::FREEZABLE;
-/// Makes progress when NT has no worker thread to give.
+/// Makes progress when NT has no worker thread to give: it has a rescuer thread of its own.
 pub const WQ_MEM_RECLAIM: u32 = flag::MEM_RECLAIM;
-/// Works run at high priority.
+/// Works run at high priority: a worker's thread has priority 15 meanwhile.
 pub const WQ_HIGHPRI: u32 = flag::HIGHPRI;
 /// Works use the CPU for long. KMDF shows nobody who is runnable, so there is no concurrency management
 /// that a work could be taken out of: it changes nothing.
@@ -81,7 +81,8 @@ pub struct workqueue_struct {
 /// Returns null if the kernel is out of memory, nothing is attached (BH03), the IRQL is too high (BH15), or
 /// the flags exclude each other (BH21).
 ///
-/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`; the only call after attach that allocates.
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`, and with [`WQ_MEM_RECLAIM`] one `PsCreateSystemThread`;
+/// apart from `schedule_on_each_cpu` the only kind of call after attach that allocates.
 #[must_use]
 pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workqueue_struct {
     make("alloc_workqueue", name, flags, 0, max_active)
@@ -90,8 +91,9 @@ pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workque
 /// Makes a workqueue that runs its works one at a time, in the order in which they were queued, on
 /// whatever CPU. The other flags count as for [`alloc_workqueue`]. Linux: `alloc_ordered_workqueue`.
 ///
-/// IRQL: = PASSIVE. Returns and KMDF calls as for [`alloc_workqueue`]; with [`WQ_BH`] or [`WQ_PERCPU`] as
-/// with [`WQ_UNBOUND`] and those.
+/// Returns what [`alloc_workqueue`] does; with [`WQ_BH`] or [`WQ_PERCPU`] as with [`WQ_UNBOUND`] and those.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`.
 #[must_use]
 pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct {
     make("alloc_ordered_workqueue", name, flags, ORDERED, 1)
@@ -100,7 +102,9 @@ pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct
 /// Makes a bound queue with a `max_active` of 1: one work at a time **per CPU**, so two that are queued on
 /// two CPUs run at once (row Q18). Linux: `create_workqueue`, with [`WQ_MEM_RECLAIM`].
 ///
-/// Returns, IRQL and KMDF calls as for [`alloc_workqueue`].
+/// Returns what [`alloc_workqueue`] does.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`, one `PsCreateSystemThread`.
 #[must_use]
 pub fn create_workqueue(name: &CStr) -> *mut workqueue_struct {
     make("create_workqueue", name, 0, LEGACY, 1)
@@ -109,7 +113,9 @@ pub fn create_workqueue(name: &CStr) -> *mut workqueue_struct {
 /// Makes a queue that runs its works one at a time, in order. Linux: `create_singlethread_workqueue`,
 /// with [`WQ_MEM_RECLAIM`]. The thread need not be the same from work to work.
 ///
-/// Returns, IRQL and KMDF calls as for [`alloc_workqueue`].
+/// Returns what [`alloc_workqueue`] does.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`, one `PsCreateSystemThread`.
 #[must_use]
 pub fn create_singlethread_workqueue(name: &CStr) -> *mut workqueue_struct {
     let how = LEGACY | ORDERED;
@@ -119,7 +125,9 @@ pub fn create_singlethread_workqueue(name: &CStr) -> *mut workqueue_struct {
 /// Makes an unbound queue with a `max_active` of 1 that stands still while the driver is frozen. Linux:
 /// `create_freezable_workqueue`, with [`WQ_MEM_RECLAIM`].
 ///
-/// Returns, IRQL and KMDF calls as for [`alloc_workqueue`].
+/// Returns what [`alloc_workqueue`] does.
+///
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`, one `PsCreateSystemThread`.
 #[must_use]
 pub fn create_freezable_workqueue(name: &CStr) -> *mut workqueue_struct {
     let how = LEGACY | WQ_FREEZABLE | WQ_UNBOUND;

@@ -445,12 +445,12 @@ fn a_section_ended_by_hand_is_forgotten() {
     });
 }
 
-/// BH27: a callback that returns at another level, or with bottom halves off, is reported; the level is
+/// BH28: a callback that returns at another level, or with bottom halves off, is reported; the level is
 /// restored and the drain goes on. Linux says so too (linux.md 3.7).
 #[test]
 fn bh27_a_callback_that_changes_the_level() {
     rows(|rig| {
-        rig.expect(&["BH27"]);
+        rig.expect(&["BH28"]);
         let mess: [fn(); 3] = [
             || {
                 // SAFETY: misuse on purpose: the level is not lowered again.

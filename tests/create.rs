@@ -90,7 +90,7 @@ fn works(wq: Wq) {
 }
 
 /// Q18: `create_workqueue` is one at a time per CPU: works of two CPUs run at once, two of one CPU do not.
-/// `create_singlethread_workqueue` is one at a time, and so is the freezable one.
+/// `create_singlethread_workqueue` is one at a time, and so is `create_freezable_workqueue`.
 #[test]
 fn q18_create_workqueue_is_serial_on_a_cpu_only() {
     rows(|_| {
@@ -120,7 +120,7 @@ fn q18_create_workqueue_is_serial_on_a_cpu_only() {
     });
 }
 
-/// Each flag alone, and all that go together, make a queue whose works run; nothing is said.
+/// QUEUE-7: `alloc_workqueue` and `alloc_ordered_workqueue` with each flag alone, and all that go together, make a queue whose works run; nothing is said.
 #[test]
 fn every_flag_is_taken() {
     rows(|_| {

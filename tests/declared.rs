@@ -133,3 +133,56 @@ fn disable_delayed_work_sync_waits_for_the_run() {
         running.free();
     });
 }
+
+/// What a driver has for a card: its items are members among others.
+struct Card {
+    seen: [AtomicU32; 3],
+    clean: tasklet_struct,
+    reset: work_struct,
+    poll: delayed_work,
+}
+
+fn see(card: *mut Card, which: usize) {
+    // SAFETY: the pointer is what one of the macros has found, and the card lives until its items have run.
+    unsafe { (*card).seen[which].fetch_add(1, Ordering::Relaxed) };
+}
+
+unsafe extern "C" fn clean(tasklet: *mut tasklet_struct) {
+    see(from_tasklet!(Card, tasklet, clean), 0);
+}
+
+unsafe extern "C" fn reset(work: *mut work_struct) {
+    see(from_work!(Card, work, reset), 1);
+}
+
+unsafe extern "C" fn poll(work: *mut work_struct) {
+    see(container_of!(work, Card, poll.work), 2);
+}
+
+/// TASKLET-9, WORK-15: `from_tasklet!`, `from_work!` and `container_of!` lead from the item that a function gets
+/// to the container that the item is a member of.
+#[test]
+fn an_item_leads_to_its_container() {
+    rows(|_| {
+        let mut card = Box::new(Card {
+            seen: [const { AtomicU32::new(0) }; 3],
+            clean: DECLARE_TASKLET(clean),
+            reset: DECLARE_WORK(reset),
+            poll: DECLARE_DELAYED_WORK(poll),
+        });
+        // SAFETY: the card lives until the end of the scenario, and everything has run by then.
+        unsafe {
+            tasklet_schedule(&raw mut card.clean);
+            sim_assert!(schedule_work(&raw mut card.reset));
+            sim_assert!(schedule_delayed_work(&raw mut card.poll, 1));
+            tasklet_kill(&raw mut card.clean);
+            flush_work(&raw mut card.reset);
+            flush_delayed_work(&raw mut card.poll);
+        }
+        let seen = card
+            .seen
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed));
+        sim_assert_eq!(seen, [1, 1, 1]);
+    });
+}

@@ -893,7 +893,10 @@ fn a_thousand_works_are_due_at_one_tick() {
             sim_assert_eq!(work.seen().ended(), 1);
         }
         sim_assert!(stamps.all().iter().all(|run| run.0 > target));
-        sim_assert!(counters().timer_callbacks - fires <= 2);
+        // The other timer looks after the queue while it is kicked, at most every 10 ms.
+        let looks = 20 * 4 / 10 + 1;
+        let callbacks = counters().timer_callbacks - fires;
+        sim_assert!(callbacks <= 2 + looks, "{callbacks} callbacks");
         wq.destroy();
         free(works);
     });

@@ -98,7 +98,8 @@ fn reporting<R>(codes: &[&str], call: &str, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// W21: a work on the stack: initialised, scheduled, flushed, destroyed. It runs once; nothing is said.
+/// W21: a work on the stack: `INIT_WORK_ONSTACK`, scheduled, flushed, `destroy_work_on_stack`. It runs once;
+/// nothing is said.
 #[test]
 fn w21_a_work_on_the_stack() {
     rows(|_| {
@@ -117,7 +118,8 @@ fn w21_a_work_on_the_stack() {
     });
 }
 
-/// W21 for the delayed forms: armed, flushed or cancelled, destroyed.
+/// W21 for the delayed forms, `INIT_DELAYED_WORK_ONSTACK` and `INIT_DEFERRABLE_WORK_ONSTACK`: armed, flushed or
+/// cancelled, `destroy_delayed_work_on_stack`.
 #[test]
 fn w21_a_delayed_work_on_the_stack() {
     rows(|_| {
@@ -239,7 +241,8 @@ fn bh20_at_dispatch() {
     });
 }
 
-/// D01 for the deferrable forms: a delayed work like any other.
+/// D01 for the deferrable forms, `DECLARE_DEFERRABLE_WORK` and `INIT_DEFERRABLE_WORK`: a delayed work like any
+/// other.
 #[test]
 fn d01_a_deferrable_work_is_a_delayed_work() {
     rows(|_| {
@@ -262,7 +265,7 @@ fn d01_a_deferrable_work_is_a_delayed_work() {
     });
 }
 
-/// The initialisers by name are those of the `DECLARE_` forms, also in a constant.
+/// `__WORK_INITIALIZER` and `__DELAYED_WORK_INITIALIZER` are what the `DECLARE_` forms are, also in a constant.
 #[test]
 fn the_initialisers_by_name() {
     rows(|_| {
@@ -282,7 +285,7 @@ fn the_initialisers_by_name() {
     });
 }
 
-/// The word of a work says pending in Linux's bit, in every state.
+/// WORK-15: `work_data_bits`. The word of a work says pending in Linux's bit, in every state.
 #[test]
 fn work_data_bits_say_pending() {
     rows(|_| {
@@ -310,6 +313,54 @@ fn work_data_bits_say_pending() {
     });
 }
 
+/// A container whose members are found by the macros, and what its functions have found.
+#[repr(C)]
+struct Container {
+    before: u64,
+    tasklet: tasklet_struct,
+    timeout: delayed_work,
+    found: Mutex<Vec<usize>>,
+}
+
+unsafe extern "C" fn found_by_tasklet(tasklet: *mut tasklet_struct) {
+    let this: *mut Container = from_tasklet!(Container, tasklet, tasklet);
+    // SAFETY: the tasklet is the member of a container that the scenario keeps.
+    unsafe { &*this }.found.lock().unwrap().push(this.addr());
+}
+
+unsafe extern "C" fn found_by_work(work: *mut work_struct) {
+    let this: *mut Container = from_work!(Container, to_delayed_work(work).cast(), timeout.work);
+    // SAFETY: the delayed work is the member of a container that the scenario keeps.
+    unsafe { &*this }.found.lock().unwrap().push(this.addr());
+}
+
+/// WORK-15, TASKLET-9: `from_tasklet` and `from_work` find the container in a callback, and `container_of` from
+/// any member, keeping the pointer's constness.
+#[test]
+fn a_container_is_found_by_its_member() {
+    rows(|_| {
+        let this = world::pool::alloc(Container {
+            before: 7,
+            tasklet: DECLARE_TASKLET(found_by_tasklet),
+            timeout: DECLARE_DELAYED_WORK(found_by_work),
+            found: Mutex::default(),
+        });
+        // SAFETY: the container is alive until it is freed, by which its items are over.
+        unsafe {
+            tasklet_schedule(&raw mut (*this).tasklet);
+            tasklet_kill(&raw mut (*this).tasklet);
+            sim_assert!(schedule_delayed_work(&raw mut (*this).timeout, 1));
+            flush_delayed_work(&raw mut (*this).timeout);
+            sim_assert_eq!(*(*this).found.lock().unwrap(), [this.addr(); 2]);
+            let (member, first) = (&raw const (*this).found, &raw mut (*this).before);
+            let from_const: *const Container = container_of!(member, Container, found);
+            let from_mut: *mut Container = container_of!(first, Container, before);
+            sim_assert_eq!((from_const, from_mut), (this.cast_const(), this));
+            world::pool::free(this);
+        }
+    });
+}
+
 /// A tasklet of the old form, and where its function leaves what it got.
 #[repr(C)]
 struct OldTasklet {
@@ -323,7 +374,8 @@ unsafe extern "C" fn take_data(data: usize) {
     unsafe { &*old }.got.lock().unwrap().push(data & 7);
 }
 
-/// T20 and T21 for the old declarations: the function gets the data that the driver sets; the disabled one
+/// T20 and T21 for the old declarations, `DECLARE_TASKLET_OLD` and `DECLARE_TASKLET_DISABLED_OLD`, with
+/// `set_data`: the function gets the data that the driver sets; the disabled one
 /// runs only once it is enabled.
 #[test]
 fn t21_tasklets_of_the_old_form() {
@@ -411,7 +463,7 @@ impl Executor {
     }
 }
 
-/// W32: in a thread the function is called before the answer 0; in an interrupt, in a tasklet and at
+/// W32: `execute_in_process_context`. In a thread the function is called before the answer 0; in an interrupt, in a tasklet and at
 /// DISPATCH_LEVEL the answer is 1, and it is called later, in a thread. In a work it is called at once too.
 #[test]
 fn w32_execute_in_process_context() {
@@ -466,7 +518,7 @@ fn bh03_execute_in_process_context_without_attach() {
     run.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// `set_worker_desc` is accepted from a work and from anybody else.
+/// WORK-17: `set_worker_desc` is accepted from a work and from anybody else.
 #[test]
 fn set_worker_desc_is_accepted() {
     rows(|_| {
@@ -476,6 +528,48 @@ fn set_worker_desc_is_accepted() {
         set_worker_desc(c"not a worker");
         world::at_dispatch(|| set_worker_desc(c"not even a thread"));
         work.free();
+    });
+}
+
+/// WORK-18: `current_is_workqueue_rescuer`. While NT's pool has no thread left a work runs on a rescuer's, and
+/// knows it, on a queue with a rescuer of its own and on one without; on a thread of the pool, and outside of
+/// works, the answer is no.
+#[test]
+fn a_work_knows_that_it_is_rescued() {
+    fn one_worker(seed: u64) -> world::Sim {
+        machine(seed).workers(1)
+    }
+    support::rows_on(one_worker, 20, |_| {
+        sim_assert!(!current_is_workqueue_rescuer());
+        sim_assert!(!world::at_dispatch(current_is_workqueue_rescuer));
+        let asking = || {
+            let answer = Arc::new(AtomicU32::new(0));
+            let told = Arc::clone(&answer);
+            let work = Work::new(move |_, _| {
+                told.store(1 + u32::from(current_is_workqueue_rescuer()), SeqCst);
+            });
+            (work, answer)
+        };
+        let gate = Gate::new();
+        let (blocker, (pooled, by_pool)) = (Work::gated(&gate), asking());
+        sim_assert!(pooled.schedule());
+        pooled.flush();
+        sim_assert_eq!(by_pool.load(SeqCst), 1);
+        sim_assert!(blocker.schedule());
+        blocker.wait_begun(1);
+        let queues = [Wq::with(WQ_MEM_RECLAIM, 0), Wq::bound()];
+        for wq in queues {
+            let (work, answer) = asking();
+            sim_assert!(work.queue(wq));
+            work.flush();
+            sim_assert_eq!(answer.load(SeqCst), 2);
+            work.free();
+        }
+        gate.open();
+        queues.into_iter().for_each(Wq::destroy);
+        blocker.flush();
+        blocker.free();
+        pooled.free();
     });
 }
 
@@ -526,7 +620,7 @@ unsafe extern "C" fn noted(data: *mut core::ffi::c_void) {
     trace.add(*letter);
 }
 
-/// The zeroed context of a device is an empty list: KMDF zeroes it (O-2).
+/// DEVM-2: `devm_release_all`. The zeroed context of a device is an empty list: KMDF zeroes it (O-2).
 #[test]
 fn zeroed_memory_is_an_empty_list() {
     // SAFETY: integers and raw pointers only.
@@ -546,7 +640,7 @@ fn zeroed_memory_is_an_empty_list() {
     }
 }
 
-/// What a device takes back goes newest first, as in Linux, and once; what is added while it goes, goes too.
+/// DEVM-1, DEVM-2: `devm_add_action`. What a device takes back goes newest first, as in Linux, and once; what is added while it goes, goes too.
 #[test]
 fn a_device_takes_back_newest_first() {
     rows(|_| {
@@ -579,7 +673,7 @@ fn a_device_takes_back_newest_first() {
     });
 }
 
-/// `devm_work_autocancel` and the delayed form: what is queued or armed when the device goes does not run,
+/// DEVM-1: `devm_work_autocancel` and `devm_delayed_work_autocancel`: what is queued or armed when the device goes does not run,
 /// what runs is waited for, and in reverse order.
 #[test]
 fn a_device_cancels_its_works() {

@@ -16,7 +16,7 @@ const POLL: u64 = msecs_to_jiffies(100);
 const TIMEOUT: u64 = secs_to_jiffies(5);
 const RESET: u64 = usecs_to_jiffies(20_000) + nsecs_to_jiffies(8_000_000);
 
-/// D31: `msecs_to_jiffies` rounds up, nothing stays nothing, and a negative argument is for ever, with the
+/// D31, JIFFIES-1: `msecs_to_jiffies` rounds up, nothing stays nothing, and a negative argument is for ever, with the
 /// figures that a real kernel gives at HZ 250.
 #[test]
 fn d31_msecs_to_jiffies() {
@@ -26,8 +26,10 @@ fn d31_msecs_to_jiffies() {
     assert_eq!((POLL, TIMEOUT, RESET), (25, 1250, 5 + 2));
 }
 
-/// JIFFIES-1, JIFFIES-3: there and back: a delay in milliseconds is never shorter after the way through jiffies, and less than a
-/// jiffy longer.
+/// JIFFIES-1, JIFFIES-2, JIFFIES-3: there and back, by `msecs_to_jiffies`, `usecs_to_jiffies`,
+/// `nsecs_to_jiffies`, `nsecs_to_jiffies64`, `secs_to_jiffies`, `jiffies_to_msecs`, `jiffies_to_usecs` and
+/// `jiffies_to_nsecs`: a delay is never shorter after the way through jiffies, unless it is in nanoseconds,
+/// and less than a jiffy longer.
 #[test]
 fn what_was_converted_is_not_shorter() {
     for msecs in (0..5_000).chain([60_000, 86_400_000, 0x0FFF_FFFF]) {
@@ -67,8 +69,9 @@ fn compared(a: u64, b: u64) -> [bool; 4] {
     plain
 }
 
-/// JIFFIES-4: the comparisons are right on both sides of the wrap, up to half the range; exactly half the range apart
-/// each time is after the other, and neither is "after or the same", as in Linux.
+/// JIFFIES-4: `time_after`, `time_before`, `time_after_eq`, `time_before_eq`, `time_after64`, `time_before64`,
+/// `time_after_eq64` and `time_before_eq64`. The comparisons are right on both sides of the wrap, up to half the
+/// range; exactly half the range apart each time is after the other, and neither is "after or the same", as in Linux.
 #[test]
 fn comparisons_outlive_the_wrap() {
     for base in [0, 1, INITIAL_JIFFIES, u64::MAX - 3, u64::MAX, 1 << 63] {
@@ -83,7 +86,8 @@ fn comparisons_outlive_the_wrap() {
     }
 }
 
-/// JIFFIES-4: a range contains its ends, the open one not its last; also over the wrap.
+/// JIFFIES-4: `time_in_range`, `time_in_range64`, `time_in_range_open`. A range contains its ends, the open one
+/// not its last; also over the wrap.
 #[test]
 fn ranges_outlive_the_wrap() {
     for base in [10, u64::MAX - 2] {
@@ -105,7 +109,8 @@ fn behind(tick_100ns: u64) -> bool {
     time_in_range(now, at(before - before.min(tick_100ns)), at(after))
 }
 
-/// DELAYED-9: the clock is the machine's, and goes on by one in each tick; it needs no attach.
+/// DELAYED-9: `jiffies`, `jiffies_64`, `get_jiffies_64`. The clock is the machine's, and goes on by one in each
+/// tick; it needs no attach.
 #[test]
 fn jiffies_count_the_ticks() {
     world::seeds(0..10, |seed| {
@@ -142,7 +147,10 @@ fn jiffies_on_a_coarse_tick() {
     run.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// JIFFIES-5: the four questions about a time and now, before, at and after it, in both widths.
+/// JIFFIES-5: the four questions about a time and now, before, at and after it, in both widths:
+/// `time_is_before_jiffies`, `time_is_after_jiffies`, `time_is_before_eq_jiffies`, `time_is_after_eq_jiffies`,
+/// `time_is_before_jiffies64`, `time_is_after_jiffies64`, `time_is_before_eq_jiffies64`,
+/// `time_is_after_eq_jiffies64`.
 #[test]
 fn a_time_is_before_at_or_after_jiffies() {
     let run = machine(3).run(|| {
@@ -173,8 +181,10 @@ fn a_time_is_before_at_or_after_jiffies() {
     run.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// JIFFIES-6: the calls without a CPU round for the CPU that they are made on; a delay is rounded as the time that it
-/// ends at; up never comes early.
+/// JIFFIES-6: `round_jiffies`, `round_jiffies_relative`, `round_jiffies_up` and `round_jiffies_up_relative` round
+/// for the CPU that they are called on, as `__round_jiffies`, `__round_jiffies_relative`, `__round_jiffies_up` and
+/// `__round_jiffies_up_relative` do for one that is named; a delay is rounded as the time that it ends at; up
+/// never comes early.
 #[test]
 fn rounding_is_that_of_the_cpu() {
     let run = machine(5).run(|| {

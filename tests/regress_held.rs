@@ -3,9 +3,10 @@
 
 mod support;
 
+use bottomhalf::linux::WQ_NON_REENTRANT;
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
-use support::{NonReentrant, Rig, Work, Wq, rows_with, wait_until};
+use support::{NonReentrant, Rig, SelfReentrant, Work, Wq, rows_with, wait_until};
 
 const SEEDS: u64 = 60;
 
@@ -91,5 +92,95 @@ fn a_held_work_does_not_destroy_the_queue_that_it_runs_on() {
         second.destroy();
         work.free();
         behind.free();
+    });
+}
+
+/// R3 and WQ_NON_REENTRANT with SelfReentrant: two instances that another queue has started run at once when
+/// the work is queued on a queue whose works never overlap themselves. That one starts when both have ended,
+/// whichever ends first, and a further one when it has.
+#[test]
+fn a_held_work_waits_for_every_instance() {
+    for first in [0, 1] {
+        rows_with_first(first);
+    }
+}
+
+fn rows_with_first(first: usize) {
+    let scenario: fn(&Rig) = if first == 0 {
+        |_| instances_end(0)
+    } else {
+        |_| instances_end(1)
+    };
+    rows_with(SelfReentrant, SEEDS, scenario);
+}
+
+fn instances_end(first: usize) {
+    let (free, strict) = (Wq::bound(), Wq::with(WQ_NON_REENTRANT, 0));
+    let gates = [(); 4].map(|()| Gate::new());
+    let of_run = gates.clone();
+    let work = Work::new(move |_, run| of_run[run as usize - 1].wait());
+    for run in 1..=2 {
+        sim_assert!(work.queue(free));
+        work.wait_begun(run);
+    }
+    sim_assert!(work.queue(strict));
+    world::settle();
+    sim_assert_eq!((work.runs(), work.pending()), (2, true));
+    gates[first].open();
+    world::settle();
+    sim_assert_eq!(
+        (work.runs(), work.pending()),
+        (2, true),
+        "it overlaps itself"
+    );
+    gates[1 - first].open();
+    work.wait_begun(3);
+    sim_assert_eq!(work.seen().inside(), 1);
+    sim_assert!(work.queue(strict));
+    world::settle();
+    sim_assert_eq!(work.seen().inside(), 1);
+    gates[2].open();
+    gates[3].open();
+    work.flush();
+    sim_assert_eq!(work.runs(), 4);
+    free.destroy();
+    strict.destroy();
+    work.free();
+}
+
+/// E1 when a held work goes from one instance to the other: the function that is left then waits for the queue
+/// whose work waits for its own end. It is told so (BH07), though it was not so when the wait began.
+#[test]
+fn a_wait_for_what_comes_to_be_held_is_refused() {
+    rows_with(SelfReentrant, SEEDS, |rig| {
+        rig.expect(&["BH07"]);
+        let (free, strict) = (Wq::bound(), Wq::with(WQ_NON_REENTRANT, 0));
+        let gates = [(); 2].map(|()| Gate::new());
+        let of_run = gates.clone();
+        let work = Work::new(move |_, run| match run {
+            1 | 2 => {
+                of_run[run as usize - 1].wait();
+                if run == 2 {
+                    strict.flush();
+                }
+            }
+            _ => {}
+        });
+        for run in 1..=2 {
+            sim_assert!(work.queue(free));
+            work.wait_begun(run);
+        }
+        sim_assert!(work.queue(strict));
+        world::settle();
+        gates[1].open();
+        world::settle();
+        sim_assert_eq!((work.runs(), work.seen().inside()), (2, 2));
+        gates[0].open();
+        free.flush();
+        strict.flush();
+        sim_assert_eq!(work.runs(), 3);
+        free.destroy();
+        strict.destroy();
+        work.free();
     });
 }

@@ -52,6 +52,9 @@ fn worlds(scenario: fn()) {
 }
 
 /// W01 on each of them, by each of its names: a work and a delayed work are accepted and run, in a thread.
+/// `system_wq`, `system_percpu_wq`, `system_highpri_wq`, `system_long_wq`, `system_unbound_wq`, `system_dfl_wq`,
+/// `system_dfl_long_wq`, `system_freezable_wq`, `system_power_efficient_wq`,
+/// `system_freezable_power_efficient_wq`.
 #[test]
 fn w01_works_run_on_every_system_queue() {
     rows(|_| {

@@ -762,11 +762,11 @@ fn bh16_spinning_on_the_own_cpu_is_reported() {
     });
 }
 
-/// BH28: unlocking what is not locked is reported and changes nothing.
+/// BH29: unlocking what is not locked is reported and changes nothing.
 #[test]
 fn bh28_unlocking_without_a_lock_is_reported() {
     rows(|rig| {
-        rig.expect(&["BH28"]);
+        rig.expect(&["BH29"]);
         let tasklet = Tasklet::counting();
         unlock(tasklet);
         sim_assert_eq!(tasklet.state(), 0);
@@ -777,7 +777,7 @@ fn bh28_unlocking_without_a_lock_is_reported() {
     });
 }
 
-/// BH28: a tasklet that is set up again while it is scheduled does not run for the schedule that was lost,
+/// BH29: a tasklet that is set up again while it is scheduled does not run for the schedule that was lost,
 /// and can be scheduled again. Linux warns too (linux.md 3.7).
 #[test]
 fn bh28_set_up_while_scheduled_is_reported() {
@@ -785,7 +785,7 @@ fn bh28_set_up_while_scheduled_is_reported() {
         sim_assert!(false, "the lost schedule ran");
     }
     rows(|rig| {
-        rig.expect(&["BH28"]);
+        rig.expect(&["BH29"]);
         let tasklet = Tasklet::counting();
         world::run_on_cpu(1, || {
             world::at_dispatch(|| {

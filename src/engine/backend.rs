@@ -9,6 +9,7 @@ use core::fmt;
 pub(crate) struct Irql(pub(crate) u8);
 
 impl Irql {
+    pub(crate) const PASSIVE: Self = Self(0);
     pub(crate) const APC: Self = Self(1);
     pub(crate) const DISPATCH: Self = Self(2);
 }

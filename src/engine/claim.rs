@@ -28,6 +28,8 @@ pub(crate) struct Worker {
     thread: usize,
     /// Counted in its queue's `looking`.
     looks: Cell<bool>,
+    /// It is a rescuer's thread.
+    rescues: bool,
 }
 
 // SAFETY: a worker's link and flag are touched only under its queue's lock.
@@ -60,6 +62,15 @@ impl Worker {
             link: LinkedListLink::new(),
             thread,
             looks: Cell::new(false),
+            rescues: false,
+        }
+    }
+
+    /// As [`Self::new`], if that is a rescuer's.
+    pub(crate) fn rescuer(thread: usize) -> Self {
+        Self {
+            rescues: true,
+            ..Self::new(thread)
         }
     }
 }
@@ -111,12 +122,16 @@ impl<B: Backend> Queue<B> {
         let first = if self.subs > 1 && near {
             cpu as usize
         } else {
-            state.next_sub
+            state.next_sub / 2
         };
         let index = (0..subs.len())
             .map(|step| (first + step) % subs.len())
             .find(|index| subs[*index].startable(&state))?;
-        state.next_sub = state.next_sub.wrapping_add(1);
+        // Only who has the choice takes a turn: a pinned batch makes an even number of claims, so
+        // that its turns would always fall to the near ones.
+        if pinned.is_none() {
+            state.next_sub = state.next_sub.wrapping_add(1);
+        }
         let sub = &subs[index];
         let claim = self.take_first(sub, &mut state);
         state.looks(&worker, false);
@@ -224,5 +239,12 @@ impl<B: Backend> QueueState<B> {
     /// Whether `thread` is a worker of this queue now.
     pub(crate) fn is_worker(&self, thread: usize) -> bool {
         self.workers.iter().any(|worker| worker.thread == thread)
+    }
+
+    /// Whether `thread` is a rescuer that serves this queue now.
+    pub(crate) fn is_rescuer(&self, thread: usize) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.thread == thread && worker.rescues)
     }
 }

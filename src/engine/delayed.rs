@@ -28,6 +28,7 @@ pub(crate) enum Modified {
 impl<B: Backend> Runtime<B> {
     /// Arms `dwork` to be queued on `queue`, for `cpu` or any, after `delay` jiffies, or queues it at
     /// once if that is zero; `false` if it is pending or disabled. IRQL: any.
+    #[inline(always)]
     pub(crate) fn queue_delayed(
         &self,
         queue: &Queue<B>,

@@ -8,220 +8,148 @@ use super::item::work_struct;
 use super::queue::Queue;
 use crate::sync::Ordering;
 
-/// A misuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Diagnostic {
-    /// Queueing an item that no init call has prepared.
-    QueueUninitialised,
-    /// Queueing from outside to a queue that is being drained or destroyed.
-    QueueDraining,
-    /// Queueing before attach or after detach.
-    NotAttached,
-    /// Queueing on a null queue.
-    NullQueue,
-    /// Cancelling or flushing an item that no init call has prepared.
-    WaitUninitialised,
-    /// A call that waits, at DISPATCH_LEVEL or above.
-    WaitAtDispatch,
-    /// Waiting for the work, tasklet or queue that the caller is running for.
-    WaitForOneself,
-    /// A work is disabled 65 535 times.
-    DisableOverflow,
-    /// `tasklet_enable` without a `tasklet_disable`.
-    EnableUnderflow,
-    /// `enable_work` without a `disable_work`.
-    EnableWorkUnderflow,
-    /// `alloc_workqueue` above PASSIVE_LEVEL.
-    MakeAtDispatch,
-    /// A delayed work was still armed for a queue that is destroyed.
-    ArmedAtEnd,
-    /// A tasklet was still scheduled and disabled at detach.
-    DisabledAtEnd,
-    /// `max_active` outside 1 ..= 512.
-    MaxActive,
-    /// A queue made by `alloc_workqueue` was still there at detach.
-    QueueAtEnd,
-    /// Spinning for a tasklet on the CPU that runs it.
-    SpinOnOwnCpu,
-    /// SCHED or RUN of a tasklet is not set where it has to be.
-    StateLost,
-    /// `local_bh_enable` without a `local_bh_disable`, or one of the two in an interrupt.
-    BottomHalvesUnbalanced,
-    /// The function of a tasklet or of a bottom-half work changed the IRQL.
-    LevelChanged,
-    /// Queueing for a CPU that is not active.
-    NoSuchCpu,
-    /// `workqueue_set_max_active` of an ordered queue.
-    MaxActiveOfOrdered,
-    /// `Attachment::thaw` without `Attachment::freeze`.
-    ThawUnderflow,
-    /// An item on a stack was still pending when its frame was to end.
-    PendingOnStack,
-    /// Flags, or flags and a `max_active`, that exclude each other.
-    ImpossibleFlags,
-    /// Flags that mean nothing.
-    UnknownFlags,
-    /// A queue's name that is longer than what is kept.
-    NameTooLong,
-    /// `destroy_workqueue` of a system queue.
-    DestroySystemQueue,
-    /// `WQ_PERCPU` and `WQ_UNBOUND` at once.
-    PerCpuAndUnbound,
-    /// A `devm_action` is added to a list while it is on one.
-    ReleasedTwice,
+/// The table of diagnostics: the misuse, its code, and what the driver's author is told: what is wrong,
+/// what happens now, and what to do.
+macro_rules! diagnostics {
+    ($($(#[$what:meta])* $name:ident = $code:literal, $advice:literal;)*) => {
+        /// A misuse.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Diagnostic { $($(#[$what])* $name,)* }
+
+        impl Diagnostic {
+            /// The stable code.
+            pub(crate) const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What is wrong and what to do.
+            pub(crate) const fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice,)* }
+            }
+        }
+    };
 }
 
-impl Diagnostic {
-    /// The stable code.
-    pub(crate) const fn code(self) -> &'static str {
-        match self {
-            Self::QueueUninitialised => "BH01",
-            Self::QueueDraining => "BH02",
-            Self::NotAttached => "BH03",
-            Self::NullQueue => "BH04",
-            Self::WaitUninitialised => "BH05",
-            Self::WaitAtDispatch => "BH06",
-            Self::WaitForOneself => "BH07",
-            Self::DisableOverflow => "BH08",
-            Self::EnableUnderflow => "BH09",
-            Self::ArmedAtEnd => "BH10",
-            Self::DisabledAtEnd => "BH11",
-            Self::MaxActive => "BH12",
-            Self::QueueAtEnd => "BH13",
-            Self::EnableWorkUnderflow => "BH14",
-            Self::MakeAtDispatch => "BH15",
-            Self::SpinOnOwnCpu => "BH16",
-            Self::StateLost => "BH28",
-            Self::BottomHalvesUnbalanced => "BH17",
-            Self::LevelChanged => "BH27",
-            Self::NoSuchCpu => "BH18",
-            Self::MaxActiveOfOrdered => "BH19",
-            Self::ThawUnderflow => "BH30",
-            Self::PendingOnStack => "BH20",
-            Self::ImpossibleFlags => "BH21",
-            Self::UnknownFlags => "BH22",
-            Self::NameTooLong => "BH23",
-            Self::DestroySystemQueue => "BH24",
-            Self::PerCpuAndUnbound => "BH25",
-            Self::ReleasedTwice => "BH26",
-        }
-    }
-
-    /// What is wrong and what to do.
-    pub(crate) const fn advice(self) -> &'static str {
-        match self {
-            Self::QueueUninitialised => {
-                "the item was never initialised; it is not queued. Call INIT_WORK, \
-                 INIT_DELAYED_WORK or tasklet_setup first"
-            }
-            Self::QueueDraining => {
-                "the queue is being drained or destroyed; only its own works may queue to it now. \
-                 It is not queued. Stop the producers before destroy_workqueue"
-            }
-            Self::NotAttached => {
-                "bottomhalf is not attached; nothing is queued. Attach in EvtDriverDeviceAdd, and \
-                 stop the producers before the last detach"
-            }
-            Self::NullQueue => {
-                "the workqueue is NULL; nothing is queued. Check what alloc_workqueue returned"
-            }
-            Self::WaitUninitialised => {
-                "the item was never initialised, so there is nothing to wait for. Initialise it \
-                 before the first path that may cancel it"
-            }
-            Self::WaitAtDispatch => {
-                "the call waits, and the IRQL is DISPATCH_LEVEL or above; it does not wait. Call it \
-                 at PASSIVE_LEVEL, without a spin lock"
-            }
-            Self::WaitForOneself => {
-                "it would wait for the end of the caller: its own function, a work of that queue, or one \
-                 that runs before it. Linux deadlocks on it; it does not wait. Use the call that does not \
-                 wait"
-            }
-            Self::DisableOverflow => {
-                "the work is disabled 65535 times; it is not disabled once more. Pair every \
-                 disable_work with enable_work"
-            }
-            Self::EnableUnderflow => {
-                "the tasklet is enabled more often than it was disabled. Pair every tasklet_enable \
-                 with a tasklet_disable"
-            }
-            Self::ArmedAtEnd => {
-                "the delayed work was armed for a queue that is destroyed; it runs once, now. Call \
-                 cancel_delayed_work_sync first"
-            }
-            Self::DisabledAtEnd => {
-                "the tasklet is scheduled and disabled at detach; it will not run. Enable it and \
-                 call tasklet_kill first"
-            }
-            Self::MaxActive => "max_active is outside 1 to 512 and is clamped",
-            Self::EnableWorkUnderflow => {
-                "the work is enabled more often than it was disabled; it stays enabled. Pair every \
-                 enable_work with a disable_work"
-            }
-            Self::MakeAtDispatch => {
-                "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
-                 EvtDriverDeviceAdd or EvtDevicePrepareHardware"
-            }
-            Self::SpinOnOwnCpu => {
-                "the tasklet runs on this CPU, under the caller, and would never end while the \
-                 caller spins for it; it does not wait. Use tasklet_disable_nosync here"
-            }
-            Self::BottomHalvesUnbalanced => {
-                "bottom halves are not off by local_bh_disable on this CPU, or the IRQL is above \
-                 DISPATCH_LEVEL; nothing is done. Pair the two, in the order of the locks, and \
-                 outside of interrupts"
-            }
-            Self::LevelChanged => {
-                "the function returned at another IRQL, or with bottom halves off; both are as \
-                 before the call now. Release every lock that it takes"
-            }
-            Self::StateLost => {
-                "the tasklet is not scheduled or locked, as it was before. Do not initialise it \
-                 before tasklet_kill has returned, and unlock only after a tasklet_trylock"
-            }
-            Self::MaxActiveOfOrdered => {
-                "the workqueue is ordered or WQ_BH, so its works never overlap. Make it with \
-                 alloc_workqueue and without WQ_BH if they may"
-            }
-            Self::ThawUnderflow => {
-                "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw with \
-                 a freeze of the same attach"
-            }
-            Self::NoSuchCpu => {
-                "the CPU asked for is not active; the work runs on some other one. Ask for one below \
-                 KeQueryActiveProcessorCountEx, or for WORK_CPU_UNBOUND"
-            }
-            Self::QueueAtEnd => {
-                "the workqueue is not destroyed at detach; it is destroyed now. Call \
-                 destroy_workqueue first"
-            }
-            Self::PendingOnStack => {
-                "the item is on a stack frame that ends, and is still pending; it is cancelled. Flush \
-                 or cancel it before destroy_work_on_stack or destroy_delayed_work_on_stack"
-            }
-            Self::ImpossibleFlags => {
-                "WQ_BH goes with WQ_HIGHPRI and WQ_PERCPU only, and with a max_active of 0; no queue is \
-                 made. Drop the other flags, or WQ_BH if its works may block"
-            }
-            Self::UnknownFlags => {
-                "some flags are none of the WQ_ constants; they are ignored. Pass WQ_ constants only, \
-                 and no internal ones"
-            }
-            Self::NameTooLong => "the name is longer than 31 bytes; the rest is cut off",
-            Self::DestroySystemQueue => {
-                "the workqueue is one of the system's, which detach destroys; it is not destroyed. \
-                 Cancel or flush the driver's own works instead"
-            }
-            Self::PerCpuAndUnbound => {
-                "WQ_PERCPU and WQ_UNBOUND exclude each other; the queue is unbound. Pass one of them"
-            }
-            Self::ReleasedTwice => {
-                "the devm_action is on a list already; it is not added again. Zero it before its first \
-                 use, and use one for each item"
-            }
-        }
-    }
+diagnostics! {
+    /// Queueing an item that no init call has prepared.
+    QueueUninitialised = "BH01",
+        "the item was never initialised; it is not queued. Call INIT_WORK, INIT_DELAYED_WORK or \
+         tasklet_setup first";
+    /// Queueing from outside to a queue that is being drained or destroyed.
+    QueueDraining = "BH02",
+        "the queue is being drained or destroyed; only its own works may queue to it now. It is \
+         not queued. Stop the producers before destroy_workqueue";
+    /// Queueing before attach or after detach.
+    NotAttached = "BH03",
+        "bottomhalf is not attached; nothing is queued. Attach in EvtDriverDeviceAdd, and stop \
+         the producers before the last detach";
+    /// Queueing on a null queue.
+    NullQueue = "BH04",
+        "the workqueue is NULL; nothing is queued. Check what alloc_workqueue returned";
+    /// Cancelling or flushing an item that no init call has prepared.
+    WaitUninitialised = "BH05",
+        "the item was never initialised, so there is nothing to wait for. Initialise it before \
+         the first path that may cancel it";
+    /// A call that waits, at DISPATCH_LEVEL or above.
+    WaitAtDispatch = "BH06",
+        "the call waits, and the IRQL is DISPATCH_LEVEL or above; it does not wait. Call it at \
+         PASSIVE_LEVEL, without a spin lock";
+    /// Waiting for the end of the caller's own run.
+    WaitForOneself = "BH07",
+        "it would wait for the end of the caller: its own function, a work of that queue, or \
+         one that runs before it. Linux deadlocks on it; it does not wait. Use the call that \
+         does not wait";
+    /// A work is disabled 65 535 times.
+    DisableOverflow = "BH08",
+        "the work is disabled 65535 times; it is not disabled once more. Pair every \
+         disable_work with enable_work";
+    /// `tasklet_enable` without a `tasklet_disable`.
+    EnableUnderflow = "BH09",
+        "the tasklet is enabled more often than it was disabled. Pair every tasklet_enable with \
+         a tasklet_disable";
+    /// A delayed work was still armed for a queue that is destroyed.
+    ArmedAtEnd = "BH10",
+        "the delayed work was armed for a queue that is destroyed; it runs once, now. Call \
+         cancel_delayed_work_sync first";
+    /// A tasklet was still scheduled and disabled at detach.
+    DisabledAtEnd = "BH11",
+        "the tasklet is scheduled and disabled at detach; it will not run. Enable it and call \
+         tasklet_kill first";
+    /// `max_active` outside 1 ..= 512.
+    MaxActive = "BH12",
+        "max_active is outside 1 to 512 and is clamped";
+    /// A queue made by `alloc_workqueue` was still there at detach.
+    QueueAtEnd = "BH13",
+        "the workqueue is not destroyed at detach; it is destroyed now. Call destroy_workqueue \
+         first";
+    /// `enable_work` without a `disable_work`.
+    EnableWorkUnderflow = "BH14",
+        "the work is enabled more often than it was disabled; it stays enabled. Pair every \
+         enable_work with a disable_work";
+    /// `alloc_workqueue` above APC_LEVEL.
+    MakeAtDispatch = "BH15",
+        "a workqueue can only be made at PASSIVE_LEVEL; none is made. Make it in \
+         EvtDriverDeviceAdd or EvtDevicePrepareHardware";
+    /// Spinning for a tasklet that runs under the caller.
+    SpinOnOwnCpu = "BH16",
+        "the tasklet runs on this CPU, under the caller, and would never end while the caller \
+         spins for it; it does not wait. Use tasklet_disable_nosync here";
+    /// `local_bh_enable` without `local_bh_disable`, or either above DISPATCH_LEVEL.
+    BottomHalvesUnbalanced = "BH17",
+        "bottom halves are not off by local_bh_disable on this CPU, or the IRQL is above \
+         DISPATCH_LEVEL; nothing is done. Pair the two, in the order of the locks, and outside \
+         of interrupts";
+    /// Queueing for a CPU that is not active.
+    NoSuchCpu = "BH18",
+        "the CPU asked for is not active; the work runs on some other one. Ask for one below \
+         KeQueryActiveProcessorCountEx, or for WORK_CPU_UNBOUND";
+    /// `workqueue_set_max_active` of an ordered queue.
+    MaxActiveOfOrdered = "BH19",
+        "the workqueue is ordered or WQ_BH, so its works do not overlap. Make it with \
+         alloc_workqueue and without WQ_BH if they may";
+    /// An item on a stack was still pending when its frame was to end.
+    PendingOnStack = "BH20",
+        "the item is on a stack frame that ends, and is still pending; it is cancelled. Flush \
+         or cancel it before destroy_work_on_stack or destroy_delayed_work_on_stack";
+    /// Flags, or flags and a `max_active`, that exclude each other.
+    ImpossibleFlags = "BH21",
+        "WQ_BH goes with WQ_HIGHPRI and WQ_PERCPU only, and with a max_active of 0; no queue is \
+         made. Drop the other flags, or WQ_BH if its works may block";
+    /// Flags that mean nothing.
+    UnknownFlags = "BH22",
+        "some flags are none of the WQ_ constants; they are ignored. Pass WQ_ constants only, \
+         and no internal ones";
+    /// A queue's name that is longer than what is kept.
+    NameTooLong = "BH23",
+        "the name is longer than 31 bytes; the rest is cut off";
+    /// `destroy_workqueue` of a system queue.
+    DestroySystemQueue = "BH24",
+        "the workqueue is one of the system's, which detach destroys; it is not destroyed. \
+         Cancel or flush the driver's own works instead";
+    /// `WQ_PERCPU` and `WQ_UNBOUND` at once.
+    PerCpuAndUnbound = "BH25",
+        "WQ_PERCPU and WQ_UNBOUND exclude each other; the queue is unbound. Pass one of them";
+    /// A `devm_action` is added to a list while it is on one.
+    ReleasedTwice = "BH26",
+        "the devm_action is on a list already; it is not added again. Zero it before its first \
+         use, and use one for each item";
+    /// A work of a `WQ_MEM_RECLAIM` queue waits for a queue that is none.
+    FlushDependency = "BH27",
+        "a work of a WQ_MEM_RECLAIM queue flushes a queue, or a work on one, that has no \
+         WQ_MEM_RECLAIM and so may never get on when memory is short; it waits all the same. \
+         Give both queues the flag, or neither";
+    /// A function returns at another IRQL than it was called at, or with bottom halves off.
+    LevelChanged = "BH28",
+        "the function returned at another IRQL, or with bottom halves off; both are as before \
+         the call now. Release every spin lock, and lower what was raised, before it returns";
+    /// A tasklet is not in the state that the call relies on.
+    StateLost = "BH29",
+        "the tasklet is not scheduled or locked, as it was before. Do not initialise it before \
+         tasklet_kill has returned, and unlock only after a tasklet_trylock";
+    /// `Attachment::thaw` without `Attachment::freeze`.
+    ThawUnderflow = "BH30",
+        "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw \
+         with a freeze of the same attach";
 }
 
 /// A diagnostic about an item. The addresses are numbers: the item may be gone when it is printed.
@@ -249,7 +177,10 @@ impl Report {
     }
 
     /// Prints it. IRQL: <= the highest device's (`DbgPrint`).
-    #[cold]
+    ///
+    /// Inlined, so that what is passed on are values: a report whose address is taken cannot stay in registers,
+    /// nor can the [`Raised`](super::locked::Raised) that it is in.
+    #[inline(always)]
     pub(crate) fn print<B: Backend>(self) {
         report::<B>(self.diagnostic, self.call, self.item, self.func);
     }
@@ -257,6 +188,8 @@ impl Report {
 
 /// Prints a diagnostic about the item at `address` whose function is at `func`. IRQL: <= the highest
 /// device's.
+#[cold]
+#[inline(never)]
 pub(crate) fn report<B: Backend>(diagnostic: Diagnostic, call: &str, address: usize, func: usize) {
     B::print(format_args!(
         "bottomhalf {} {call}(item {address:#x}, function {func:#x}): {}",

@@ -143,7 +143,19 @@ impl<B: Backend> Runtime<B> {
         hi: bool,
         raised: &Raised<B>,
     ) {
-        self.push(cpu, raised, |lists| {
+        self.link_on(tasklet, self.per_cpu(cpu), hi, raised);
+    }
+
+    /// As [`Self::link_tasklet`], on the CPU that `per_cpu` is of.
+    #[inline(always)]
+    pub(crate) fn link_on(
+        &self,
+        tasklet: &tasklet_struct,
+        per_cpu: &PerCpu<B>,
+        hi: bool,
+        raised: &Raised<B>,
+    ) {
+        self.push(per_cpu, raised, |lists| {
             lists.next.push_tasklet(tasklet, hi);
             !lists.keeper.serves()
         });
@@ -151,7 +163,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Puts a sub-queue, whose mark of being listed is the caller's, on the list of its CPU.
     pub(crate) fn list_sub(&self, sub: UnsafeRef<SubQueue<B>>, raised: &Raised<B>) {
-        self.push(self.slot_of(sub.cpu()), raised, |lists| {
+        self.push(self.per_cpu(sub.cpu()), raised, |lists| {
             lists.next.push_sub(sub);
             !lists.keeper.serves()
         });
@@ -164,22 +176,28 @@ impl<B: Backend> Runtime<B> {
 
     /// Leaves calls to the DPC of `cpu`.
     pub(crate) fn defer_to(&self, cpu: u32, deferred: Deferred<B>, raised: &Raised<B>) {
-        self.push(self.slot_of(cpu), raised, |lists| {
+        self.push(self.per_cpu(cpu), raised, |lists| {
             lists.deferred.append(deferred);
             true
         });
     }
 
-    /// Adds to the lists of `cpu`; `add` says whether the DPC is to look.
-    fn push(&self, cpu: u32, raised: &Raised<B>, add: impl FnOnce(&mut CpuLists<B>) -> bool) {
+    /// Adds to the lists of a CPU; `add` says whether the DPC is to look.
+    #[inline(always)]
+    fn push(
+        &self,
+        per_cpu: &PerCpu<B>,
+        raised: &Raised<B>,
+        add: impl FnOnce(&mut CpuLists<B>) -> bool,
+    ) {
         let kick = {
-            let mut lists = self.per_cpu(cpu).lists.lock(raised);
+            let mut lists = per_cpu.lists.lock(raised);
             add(&mut lists) && !core::mem::replace(&mut lists.kicked, true)
         };
         if kick {
             // Still raised: the item is linked and its DPC queued before anybody on this CPU can
             // look.
-            self.backend.dpc_enqueue(cpu);
+            self.backend.dpc_enqueue(per_cpu.index);
         }
     }
 
@@ -244,7 +262,7 @@ impl<B: Backend> Runtime<B> {
             budget.rounds += 1;
             owed &= left;
             let raised = Raised::new();
-            self.push(cpu, &raised, |lists| {
+            self.push(per_cpu, &raised, |lists| {
                 round.hand_on(&mut lists.next);
                 lists.draining = false;
                 !lists.is_idle() && !lists.keeper.serves()

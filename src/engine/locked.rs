@@ -68,14 +68,14 @@ impl<B: Backend> Raised<B> {
     }
 
     /// Leaves `report` for the end of the section.
-    #[cold]
+    #[inline(always)]
     pub(crate) fn say(&self, report: Report) {
         self.report.set(Some(report));
     }
 }
 
 impl<B: Backend> Drop for Raised<B> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         B::lower(self.from);
         if let Some(report) = self.report.take() {

@@ -13,7 +13,8 @@
 //!   [`QUEUED`], and whoever starts or cancels the work replaces it in the locked section in which
 //!   the work stops being pending.
 //! - **R3** Under Linux's rule since 3.7 at most one slot has a given address and function. A work
-//!   whose twin runs is held in the twin's slot and run by the same worker, next. The address alone
+//!   whose twin runs is held in the twin's slot and run by the same worker, next; if a reentrant
+//!   queue has started more twins, by the worker of the last one to end. The address alone
 //!   is no identity: a function may run on when the memory of its work is another work (B-59).
 
 use core::cell::Cell;
@@ -74,6 +75,16 @@ pub(crate) struct Shard<B: Backend> {
 /// The table.
 pub(crate) struct Running<B: Backend> {
     shards: [Locked<Shard<B>>; SHARDS],
+}
+
+/// What comes after a run.
+pub(crate) enum Ended<B: Backend> {
+    /// Nothing.
+    Over,
+    /// The twin that was held, in its place.
+    Twin { claim: Claim<B>, func: *mut () },
+    /// The twin that was held is held by another instance now, which `thread` runs.
+    Held { claim: Claim<B>, thread: usize },
 }
 
 /// What became of a claim.
@@ -209,20 +220,30 @@ impl<B: Backend> Shard<B> {
         work.data.swap(idle, Ordering::SeqCst);
     }
 
-    /// Ends the run in `slot`. If a twin is held there it starts in its place and is returned.
-    pub(crate) fn finish(
-        &mut self,
-        slot: Pin<&Slot<B>>,
-        woken: &mut Waiters<B>,
-    ) -> Option<(Claim<B>, *mut ())> {
-        let address = slot.address.get();
-        if let Some(claim) = slot.held.take() {
-            // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
-            self.begin(slot, unsafe { &*claim.work }, woken);
-            slot.sub.set(claim.sub);
-            self.release(address, woken);
-            return Some((claim, slot.func.get()));
-        }
+    /// Ends the run in `slot`. If a twin is held there it starts in its place, unless another instance
+    /// still runs, which a reentrant queue may have started: then it is held there.
+    pub(crate) fn finish(&mut self, slot: Pin<&Slot<B>>, woken: &mut Waiters<B>) -> Ended<B> {
+        let (address, func) = (slot.address.get(), slot.func.get());
+        let held = slot.held.take();
+        let other = self
+            .slots
+            .iter()
+            .find(|other| !core::ptr::eq(*other, slot.get_ref()) && other.runs(address, func));
+        let ended = match (held, other) {
+            (None, _) => Ended::Over,
+            (Some(claim), Some(other)) => {
+                other.held.set(Some(claim));
+                let thread = other.thread;
+                Ended::Held { claim, thread }
+            }
+            (Some(claim), None) => {
+                // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
+                self.begin(slot, unsafe { &*claim.work }, woken);
+                slot.sub.set(claim.sub);
+                self.release(address, woken);
+                return Ended::Twin { claim, func };
+            }
+        };
         // SAFETY: `start` has linked it in this shard, and only its own thread unlinks it.
         unsafe {
             self.slots
@@ -230,7 +251,7 @@ impl<B: Backend> Shard<B> {
         }
         .remove();
         self.release(address, woken);
-        None
+        ended
     }
 
     /// Takes back the work held for `address` if its word still is `word`. The caller owns it then.

@@ -77,6 +77,15 @@ pub(crate) struct PerCpu<B: Backend> {
     cancelled: AtomicU64,
 }
 
+impl<B: Backend> PerCpu<B> {
+    /// As [`Runtime::count_accepted`], for a raised caller that has found its CPU's slot.
+    #[inline]
+    pub(crate) fn count_accepted(&self) {
+        // ORDERING: published by whatever publishes the item.
+        self.accepted.fetch_add(1, Relaxed);
+    }
+}
+
 /// Callers that are inside a blocking call (G2).
 struct Visitors<B: Backend> {
     count: usize,
@@ -197,8 +206,10 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// What `cpu` has of its own.
+    #[inline]
     pub(crate) fn per_cpu(&self, cpu: u32) -> &PerCpu<B> {
-        &self.all_cpus()[self.slot_of(cpu) as usize]
+        // SAFETY: `slot_of` answers less than `cpu_count`, and `new` has written that many.
+        unsafe { self.cpus.add(self.slot_of(cpu) as usize).as_ref() }
     }
 
     /// The sub-queue at an address that a word names.
@@ -215,8 +226,7 @@ impl<B: Backend> Runtime<B> {
     /// An item becomes pending. Counted before others can find it, so that no run or cancel of it is
     /// counted first (G4).
     pub(crate) fn count_accepted(&self, _raised: &Raised<B>) {
-        // ORDERING: published by whatever publishes the item.
-        self.per_cpu(B::cpu()).accepted.fetch_add(1, Relaxed);
+        self.per_cpu(B::cpu()).count_accepted();
     }
 
     /// An item that was counted as accepted is refused by its queue after all.

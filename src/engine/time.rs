@@ -34,13 +34,26 @@ impl<const HZ: u64> Clock<HZ> {
     /// Jiffies when the clock is zero.
     const INITIAL: u64 = (300 * HZ as u32).wrapping_neg() as u64;
 
+    /// 100 ns units in a jiffy, if it is a whole number of them: one division then instead of several.
+    const WHOLE: Option<u64> = if SECOND.is_multiple_of(HZ) {
+        Some(SECOND / HZ)
+    } else {
+        None
+    };
+
     /// How many jiffies are over after `span` 100 ns units.
     const fn over(span: u64) -> u64 {
-        span / SECOND * HZ + span % SECOND * HZ / SECOND
+        match Self::WHOLE {
+            Some(jiffy) => span / jiffy,
+            None => span / SECOND * HZ + span % SECOND * HZ / SECOND,
+        }
     }
 
     /// 100 ns units until `count` jiffies are over.
     const fn span(count: u64) -> u64 {
+        if let Some(jiffy) = Self::WHOLE {
+            return count.saturating_mul(jiffy);
+        }
         (count / HZ)
             .saturating_mul(SECOND)
             .saturating_add((count % HZ * SECOND).div_ceil(HZ))

@@ -94,6 +94,7 @@ impl Timers {
     }
 
     /// Puts `dwork`, whose place is Timer and which its caller owns, into this tree, for `queue`.
+    #[inline(always)]
     fn insert<B: Backend>(&mut self, dwork: &delayed_work, queue: &Queue<B>) {
         // SAFETY: W1: the caller owns the work, so its node is in no tree whatever its bytes say.
         unsafe { dwork.timer.node.force_unlink() };

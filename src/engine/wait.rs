@@ -176,7 +176,10 @@ impl<B: Backend> Deferred<B> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.woken.is_empty() && self.kicks.is_empty() && self.timers == [false; 2]
+        self.woken.is_empty()
+            && self.kicks.is_empty()
+            && self.subs.is_empty()
+            && self.timers == [false; 2]
     }
 
     /// Adds `queue` to the kicks. Its `kicked` flag, which the caller has just set under the
@@ -189,7 +192,17 @@ impl<B: Backend> Deferred<B> {
 
     /// Ends the raised section and does what was put off: here, if the caller came from DISPATCH or
     /// below, else in this CPU's DPC.
-    pub(crate) fn deliver(mut self, runtime: &Runtime<B>, raised: Raised<B>) {
+    #[inline(always)]
+    pub(crate) fn deliver(self, runtime: &Runtime<B>, raised: Raised<B>) {
+        if self.is_empty() {
+            drop(raised);
+        } else {
+            self.deliver_some(runtime, raised);
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_some(mut self, runtime: &Runtime<B>, raised: Raised<B>) {
         while let Some(sub) = self.subs.pop_front() {
             runtime.list_sub(sub, &raised);
         }

@@ -45,6 +45,7 @@ pub(crate) enum Enabled {
 
 /// The refusal that needs no raise: a pending or disabled work is left as it is, by a write.
 /// `false` if the work can be queued or its word has just changed.
+#[inline]
 pub(crate) fn refuse(work: &work_struct) -> bool {
     let (word, state) = work.load();
     let refused = match state {
@@ -60,13 +61,6 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
             .data
             .compare_exchange(word, word, SeqCst, Relaxed)
             .is_ok()
-}
-
-/// Ends the transit of a work that the caller owns: it is idle, and disabled `depth` times.
-fn set_idle(work: &work_struct, depth: u16) {
-    let idle = State::Idle { depth }.word_from(work.load().0);
-    // ORDERING: Release, for whoever queues it next.
-    work.data.swap(idle, AcqRel);
 }
 
 impl At {
@@ -157,6 +151,7 @@ pub(crate) fn enable_work<B: Backend>(work: &work_struct) -> bool {
 impl<B: Backend> Runtime<B> {
     /// Queues `work` on `queue`, for `cpu` or on behalf of this one; `false` if it is pending or
     /// disabled. IRQL: any.
+    #[inline(always)]
     pub(crate) fn queue_work(
         &self,
         queue: &Queue<B>,
@@ -188,11 +183,8 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
     ) -> bool {
         loop {
-            if refuse(work) {
-                return false;
-            }
             let (word, state) = work.load();
-            match state {
+            let next = match state {
                 State::Uninitialised => {
                     raised.say(Report::of(
                         Diagnostic::QueueUninitialised,
@@ -201,22 +193,21 @@ impl<B: Backend> Runtime<B> {
                     ));
                     return false;
                 }
-                State::Idle { depth: 0 } => {
-                    // ORDERING: as in `refuse`; success also publishes the caller's stores to the
-                    // run.
-                    if work
-                        .data
-                        .compare_exchange(word, target.word(), SeqCst, Relaxed)
-                        .is_ok()
-                    {
-                        return true;
-                    }
-                }
+                State::Idle { depth: 0 } => target.word(),
+                // Refused, as in `refuse`.
                 State::Idle { .. }
                 | State::Transit { .. }
                 | State::Queue { .. }
                 | State::Held { .. }
-                | State::Timer => {}
+                | State::Timer => word,
+            };
+            // ORDERING: as in `refuse`; success also publishes the caller's stores to the run.
+            if work
+                .data
+                .compare_exchange(word, next, SeqCst, Relaxed)
+                .is_ok()
+            {
+                return next != word;
             }
         }
     }
@@ -306,7 +297,7 @@ impl<B: Backend> Runtime<B> {
         let pending = matches!(self.take(work, &raised, &mut deferred), Taken::Yes);
         if pending {
             // ORDERING: Release: whoever queues it next sees what the canceller did before.
-            set_idle(work, 0);
+            work.end_transit(0);
             self.count_cancelled(&raised);
         }
         deferred.deliver(self, raised);
@@ -320,7 +311,7 @@ impl<B: Backend> Runtime<B> {
             match self.take(work, &raised, &mut deferred) {
                 Taken::Yes => {
                     // ORDERING: as in `cancel`; from here on queueing is refused.
-                    set_idle(work, 1);
+                    work.end_transit(1);
                     self.count_cancelled(&raised);
                     break (true, true);
                 }
@@ -431,6 +422,7 @@ impl<B: Backend> Runtime<B> {
         let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
+        let reclaiming = self.is_reclaiming();
         loop {
             let raised = Raised::<B>::new();
             let mut shard = self.running.shard(address).lock(&raised);
@@ -446,6 +438,9 @@ impl<B: Backend> Runtime<B> {
                 State::Queue { .. } | State::Held { .. } => true,
                 State::Uninitialised | State::Idle { .. } | State::Timer => false,
             };
+            if reclaiming && Self::is_held_up(state, &raised) {
+                raised.say(Report::of(Diagnostic::FlushDependency, work, name));
+            }
             if !shard.wait_for(waiter, queued) {
                 return false;
             }

@@ -8,7 +8,7 @@ use super::item::work_func_t;
 use super::locked::Raised;
 use super::placement::Placement;
 use super::queue::{Queue, flag};
-use super::running::{Slot, Start};
+use super::running::{Ended, Slot, Start};
 use super::runtime::Runtime;
 use super::wait::Deferred;
 use crate::sync::Ordering;
@@ -103,6 +103,9 @@ impl<B: Backend> Runtime<B> {
         while let Some((claim, func)) = next {
             // SAFETY: `func` is the function that the driver gave at init.
             unsafe { call(func, &claim) };
+            // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose
+            // function it was.
+            self.restore_passive(claim.work.addr(), func.addr());
             next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }
@@ -123,13 +126,21 @@ impl<B: Backend> Runtime<B> {
         let mut deferred = Deferred::new();
         // The address is a number here: the work may be gone (I2).
         let address = claim.work.addr();
-        let next = {
+        let ended = {
             let mut shard = self.running.shard(address).lock(&raised);
             shard.finish(serving.slot, &mut deferred.woken)
         };
-        if next.is_some() {
-            self.count_run(&raised);
-        }
+        let next = match ended {
+            Ended::Over => None,
+            Ended::Twin { claim, func } => {
+                self.count_run(&raised);
+                Some((claim, func))
+            }
+            Ended::Held { claim, thread } => {
+                self.refuse_waits_behind(&claim, thread, &raised, &mut deferred);
+                None
+            }
+        };
         // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is
         // there.
         let queue = unsafe { &*claim.sub }.queue();

@@ -90,6 +90,7 @@ impl<B: Backend> Runtime<B> {
         let waiter = waiter.into_ref();
         waiter.prepare();
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, call);
         let waits = self.if_may_wait(this, call, |_, state| state.colours.flush(waiter));
         if waits == Some(true) && !self.wait_for_queue(queue, waiter) {
             // SAFETY: the driver keeps a queue that it flushes, and one of its works is the caller.
@@ -112,6 +113,7 @@ impl<B: Backend> Runtime<B> {
     /// `queue` may be gone, or somebody else may be ending it: then nothing happens.
     pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, "destroy_workqueue");
         if let Some(queue) = self.claim_end(this)
             && !self.end_queues(&[queue])
         {
@@ -123,6 +125,7 @@ impl<B: Backend> Runtime<B> {
     /// are refused (BH02). IRQL: <= APC.
     pub(crate) fn drain_queue(&self, queue: *const Queue<B>, call: &'static str) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, call);
         let found = self.if_may_wait(this, call, |queue, state| {
             state.draining += 1;
             core::ptr::from_ref(queue)

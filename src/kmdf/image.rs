@@ -60,6 +60,7 @@ impl Image {
 
 /// The image's statics.
 #[cfg(feature = "mock")]
+#[inline(never)]
 pub(crate) fn image() -> &'static Image {
     static IMAGE: kmdf_mock::image::Static<Image> = kmdf_mock::image::Static::new(Image::new);
     IMAGE.get()
@@ -67,12 +68,14 @@ pub(crate) fn image() -> &'static Image {
 
 /// The image's statics.
 #[cfg(not(feature = "mock"))]
+#[inline]
 pub(crate) fn image() -> &'static Image {
     static IMAGE: Image = Image::new();
     &IMAGE
 }
 
 /// Raises and finds the runtime. Nothing but `raised` keeps it from being freed (G1).
+#[inline(always)]
 pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
     let raised = Raised::new();
     // ORDERING: SeqCst: pairs with the publication in attach, and with the grace period of detach.
@@ -82,14 +85,20 @@ pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
     Some((runtime, raised))
 }
 
-/// As [`enter`] for a call that makes an item pending: refused, and said so, unless the runtime
-/// accepts (G3).
-pub(crate) fn enter_to_queue(
-    call: &str,
-    item: usize,
-    func: usize,
-) -> Option<(&'static Runtime, Raised)> {
-    let entered = enter().filter(|(runtime, _)| !runtime.is_closing());
+/// As [`enter`] for a call that makes an item pending: only while the runtime accepts (G3).
+#[inline(always)]
+pub(crate) fn enter_accepting() -> Option<(&'static Runtime, Raised)> {
+    let (runtime, raised) = enter()?;
+    if runtime.is_closing() {
+        return None;
+    }
+    Some((runtime, raised))
+}
+
+/// As [`enter_accepting`], and says so if it is refused.
+#[inline(always)]
+fn enter_to_queue(call: &str, item: usize, func: usize) -> Option<(&'static Runtime, Raised)> {
+    let entered = enter_accepting();
     if entered.is_none() {
         report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
     }
@@ -101,6 +110,7 @@ pub(crate) fn enter_to_queue(
 /// # Safety
 ///
 /// A `Kept` queue is alive during the call, or null.
+#[inline(always)]
 pub(crate) unsafe fn enter_to_target(
     target: Target,
     call: &str,

@@ -24,7 +24,11 @@ crate::impl_has_delayed_work! {
 impl<F: FnOnce() + Send + 'static> WorkItem for Spawned<F> {
     type Pointer = Pin<Box<Self>>;
     fn run(this: Pin<Box<Self>>) {
-        (this.into_closure())();
+        // SAFETY: as in `into_closure`.
+        let spawned: Box<Self> = unsafe { Pin::into_inner_unchecked(this) };
+        // The closure leaves the box, and the box stays until it has ended: at the same address another
+        // closure of this type would pass for a second instance of this one (B-59).
+        (spawned.closure)();
     }
 }
 

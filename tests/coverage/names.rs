@@ -57,15 +57,10 @@ pub(crate) const EXCEPTIONS: [(&str, &str); 9] = [
 
 /// Rows and functions that the next changes bring.
 pub(crate) const LATER: &str = "
-    T30 W23 W32 Q09 Q13 Q18 Q19 Q22 Q23 DS1 DS2 DS3 DS4
+    T30 Q13 Q22 DS1 DS2 DS3 DS4
     tasklet_disable_in_atomic tasklet_trylock tasklet_unlock tasklet_unlock_wait tasklet_unlock_spin_wait
-    INIT_WORK_ONSTACK destroy_work_on_stack work_on_cpu execute_in_process_context DECLARE_DEFERRABLE_WORK
-    INIT_DEFERRABLE_WORK INIT_DELAYED_WORK_ONSTACK INIT_DEFERRABLE_WORK_ONSTACK destroy_delayed_work_on_stack
-    create_workqueue create_singlethread_workqueue create_freezable_workqueue workqueue_set_max_active
-    system_highpri_wq system_long_wq system_unbound_wq system_freezable_wq system_power_efficient_wq
-    system_freezable_power_efficient_wq system_bh_wq system_bh_highpri_wq system_percpu_wq system_dfl_wq
-    system_dfl_long_wq devm_work_autocancel devm_delayed_work_autocancel local_bh_disable local_bh_enable
-    in_interrupt in_softirq in_serving_softirq in_hardirq in_task";
+    system_bh_wq system_bh_highpri_wq
+    local_bh_disable local_bh_enable in_interrupt in_softirq in_serving_softirq in_hardirq in_task";
 
 /// What the simulator must reproduce before its answers prove anything: P0, items 1 to 11.
 pub(crate) const P0: &str = "

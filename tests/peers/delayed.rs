@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use bottomhalf::linux::*;
-use kmdf_mock::world::{self, Gate};
+use kmdf_mock::world::{self, Gate, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Work, Wq, punctual, sleep_jiffies, wait_until};
-use super::{Calls, LINUX, Reached, convicts, each, give_way, holds, racing, rows};
+use super::{
+    Calls, LINUX, Reached, any_queue, convicts, each, give_way, holds, queue_on, racing, rows,
+};
 
 /// B-08: flush_delayed_work of an armed work, at any moment of its life: the function has ended when it
 /// returns, with works of other callers queued before and behind it.
@@ -16,7 +18,7 @@ use super::{Calls, LINUX, Reached, convicts, each, give_way, holds, racing, rows
 fn b08_after_a_delayed_flush_the_function_has_ended() {
     static EARLY: Reached = Reached::new();
     fn scenario(_: &Rig, calls: Calls) {
-        let wq = Wq::ordered();
+        let wq = any_queue();
         let (work, others) = (
             Work::counting(),
             [0; 3].map(|_| Work::new(|_, _| give_way(4))),
@@ -61,12 +63,14 @@ fn b20_a_delayed_work_frees_itself() {
     rows(racing, 60, |_| {
         let stays = Work::counting();
         sim_assert!(stays.schedule_delayed(2000));
+        let wq = any_queue();
         for delay in [1, 1, 2] {
             let works = [0; 4].map(|_| Work::new(|work, _| work.free()));
             let seen = works.map(Work::seen);
-            each(works, |work| sim_assert!(work.schedule_delayed(delay)));
+            each(works, |work| sim_assert!(work.queue_delayed(wq, delay)));
             wait_until(|| seen.iter().all(|seen| seen.ended() == 1));
         }
+        wq.destroy();
         sim_assert!(stays.cancel_delayed_sync());
         stays.free();
     });
@@ -126,7 +130,7 @@ fn b42_modified_around_the_wrap_of_jiffies() {
 #[test]
 fn b58_a_delayed_work_is_not_starved() {
     fn scenario(_: &Rig, calls: Calls) {
-        for wq in [Wq::ordered(), Wq::with(0, 2), Wq::bound()] {
+        for wq in [Wq::ordered(), Wq::with(0, 2), any_queue()] {
             let stop = Gate::new();
             let busy: Vec<_> = (0..8)
                 .map(|_| {
@@ -162,4 +166,41 @@ fn b58_a_delayed_work_is_not_starved() {
         ..LINUX
     };
     convicts(racing, scenario, planted, "jiffies late");
+}
+
+/// B-58 on the queues of CPUs: as long as NT brings one thread only, the works of every CPU get their turn,
+/// whatever those of the others do, and wherever the thread is.
+#[test]
+fn b58_every_cpu_gets_its_turn() {
+    fn scenario(_: &Rig, calls: Calls) {
+        let wq = (calls.alloc)(0, 2);
+        let stop = Gate::new();
+        let works: Vec<_> = (0..8)
+            .map(|index| {
+                let stop = stop.clone();
+                Work::new(move |work, _| {
+                    if !stop.is_open() {
+                        queue_on(index % 4, work, wq);
+                    }
+                })
+            })
+            .collect();
+        for (cpu, work) in (0..4).cycle().zip(&works) {
+            world::run_on_cpu(cpu, || sim_assert!(work.queue(wq)));
+        }
+        sleep_jiffies(20);
+        stop.open();
+        wq.destroy();
+        let runs: Vec<_> = works.iter().map(|work| work.runs()).collect();
+        let (least, most) = (runs.iter().min(), runs.iter().max());
+        sim_assert!(
+            least.map(|least| least * 20) >= most.copied(),
+            "starved: {runs:?}"
+        );
+        works.into_iter().for_each(Work::free);
+    }
+    fn one_thread(seed: u64) -> Sim {
+        racing(seed).workers(1)
+    }
+    holds(one_thread, 20, scenario);
 }

@@ -1,13 +1,15 @@
 //! Who is who: an address says where a work is, not which one it is.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::SeqCst};
 
+use bottomhalf::Workqueue;
 use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Tasklet, Work, Wq, machine, sleep_jiffies, wait_until};
-use super::{BOTH, Calls, LINUX, blocked, convicts, each, holds, occupied, racing, rows};
+use super::{BOTH, Calls, LINUX, blocked, convicts, each, holds, occupied, racing, roomy, rows};
 
 /// Memory that is one object first and another one later, as an allocator gives it out: the work's function
 /// changes, its address does not.
@@ -366,5 +368,31 @@ fn b68_no_mistake_is_not_convicted() {
         tasklet.kill();
         tasklet.free();
         each(works, Work::free);
+    });
+}
+
+/// A closure of one type, whichever gate and count it is given.
+fn spawned(gate: &Gate, began: &Arc<AtomicU32>) -> impl FnOnce() + Send + 'static {
+    let (gate, began) = (gate.clone(), Arc::clone(began));
+    move || {
+        began.fetch_add(1, SeqCst);
+        gate.wait();
+    }
+}
+
+/// B-59: closures of one type are works with one function. As long as one runs, no other one may get its
+/// address, or it would be taken for a second instance of that one and wait for its end.
+#[test]
+fn b59_closures_of_one_type_are_works_of_their_own() {
+    rows(roomy, 20, |_| {
+        let (gate, began) = (Gate::new(), Arc::new(AtomicU32::new(0)));
+        let queue = Workqueue::unbound(c"closures").build().unwrap();
+        for count in 1..=4 {
+            sim_assert!(queue.try_spawn(spawned(&gate, &began)).is_ok());
+            sleep_jiffies(5);
+            sim_assert_eq!(began.load(SeqCst), count, "closures that began");
+        }
+        gate.open();
+        drop(queue);
     });
 }

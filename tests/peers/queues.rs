@@ -9,7 +9,9 @@ use kmdf_mock::world::{self, Gate, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Work, Wq, sleep_jiffies, wait_until};
-use super::{Calls, LINUX, Scenario, convicts, each, give_way, holds, racing, roomy, rows, start};
+use super::{
+    Calls, LINUX, Scenario, any_queue, convicts, each, give_way, holds, racing, roomy, rows, start,
+};
 
 /// Works of which each waits for the next one, queued in this order by one CPU.
 fn chain(length: usize, wq: Wq, calls: Calls) -> Vec<Work> {
@@ -125,7 +127,7 @@ fn b44_a_chain_of_works_on_one_queue() {
 #[test]
 fn b48_no_lost_wakeup_and_no_pause_between_works() {
     fn scenario(_: &Rig, calls: Calls) {
-        let (wq, ordered) = (Wq::with(0, 2), Wq::ordered());
+        let (wq, ordered) = (any_queue(), Wq::ordered());
         let works = [0; 3].map(|_| Work::counting());
         for round in 1..=10 {
             let threads = works.map(|work| {
@@ -250,11 +252,7 @@ fn b61_cancelled_after_its_queue_is_gone() {
     rows(racing, 60, |_| {
         let work = Work::new(|_, _| give_way(6));
         for round in 0..6 {
-            let wq = if round % 2 == 0 {
-                Wq::bound()
-            } else {
-                Wq::ordered()
-            };
+            let wq = any_queue();
             let accepted = match round % 3 {
                 0 => work.queue(wq),
                 1 => work.queue_delayed(wq, 1),

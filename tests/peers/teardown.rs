@@ -5,7 +5,9 @@ use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Work, Wq, sleep_jiffies};
-use super::{Calls, LINUX, blocked, convicts, each, give_way, holds, racing, rows, start};
+use super::{
+    Calls, LINUX, any_queue, blocked, convicts, each, give_way, holds, racing, rows, start,
+};
 
 /// B-05: a queue is made, used and destroyed a thousand times over all seeds, with works still on their way
 /// to it; a queueing after that has an answer, and no function is called any more.
@@ -15,7 +17,7 @@ fn b05_queues_come_and_go_under_their_works() {
         rig.allow(&["BH02"]);
         let work = Work::new(|_, _| give_way(5));
         for _ in 0..10 {
-            let wq = Wq::bound();
+            let wq = any_queue();
             let producer = start("producer", move || {
                 // At DISPATCH_LEVEL the queue cannot be gone before the call is over.
                 world::at_dispatch(|| u32::from(work.queue(wq)))
@@ -76,16 +78,24 @@ fn b06_every_flush_of_a_queue_is_woken() {
     );
 }
 
-/// B-14: what is pending when a queue is destroyed runs: a hundred works, some of them held back.
+/// B-14: what is pending when a queue is destroyed runs: a hundred works, some of them held back, also if the
+/// queue is frozen.
 #[test]
 fn b14_destroy_runs_what_is_pending() {
-    fn scenario(_: &Rig, calls: Calls) {
-        let wq = Wq::with(0, 2);
+    fn scenario(rig: &Rig, calls: Calls) {
+        let frozen = world::choose(2) == 0;
+        let wq = Wq::with(WQ_FREEZABLE, 2);
+        if frozen {
+            rig.attachment().freeze();
+        }
         let works: Vec<_> = (0..100).map(|_| Work::counting()).collect();
         works.iter().for_each(|work| sim_assert!(work.queue(wq)));
         (calls.destroy)(wq);
         let ended = works.iter().filter(|work| work.seen().ended() == 1).count();
         sim_assert_eq!(ended, 100, "works that ran");
+        if frozen {
+            rig.attachment().thaw();
+        }
         works.into_iter().for_each(Work::free);
     }
     holds(racing, 20, scenario);
@@ -131,7 +141,7 @@ fn b19_nothing_fires_after_unload() {
 fn b16_unload_ends_works_that_queue_themselves() {
     rows(racing, 60, |rig| {
         rig.allow(&["BH02", "BH03", "BH10", "BH13"]);
-        let queues = [Wq::bound(), Wq::ordered(), Wq::system()];
+        let queues = [any_queue(), any_queue(), Wq::system()];
         let works = queues.map(|wq| {
             Work::new(move |work, run| {
                 work.queue_delayed(wq, u64::from(run % 2));
@@ -142,6 +152,10 @@ fn b16_unload_ends_works_that_queue_themselves() {
             super::run_first(work, wq);
         }
         give_way(200);
+        if world::choose(2) == 0 {
+            // A suspended device can be removed.
+            rig.attachment().freeze();
+        }
         let begin = jiffies();
         rig.detach();
         sim_assert!(

@@ -8,8 +8,8 @@ use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Work, Wq, machine, sleep_jiffies, wait_until};
 use super::{
-    Calls, LINUX, Reached, blocked, cancel, convicts, disable_sync, each, give_way, holds,
-    impatient, occupied, racing, rows, run_first, start,
+    Calls, LINUX, Reached, any_queue, blocked, cancel, convicts, disable_sync, each, give_way,
+    holds, impatient, occupied, racing, rows, run_first, start,
 };
 
 /// B-07, B-34: no call with sync in its name returns while the function runs, whether it was queued or its
@@ -22,7 +22,7 @@ fn b07_b34_a_sync_call_returns_after_the_run() {
             // SAFETY: the item is alive.
             unsafe { disable_delayed_work_sync(work.dwork()) }
         };
-        let wq = Wq::bound();
+        let wq = any_queue();
         let syncs = [
             calls.cancel_sync,
             calls.cancel_delayed_sync,
@@ -127,7 +127,7 @@ fn b12_two_flushes_and_a_cancel_wait_for_one_run() {
 #[test]
 fn b31_flush_of_a_work_that_queues_itself_returns() {
     fn scenario(_: &Rig, calls: Calls) {
-        let wq = Wq::ordered();
+        let wq = any_queue();
         let work = Work::new(move |work, _| {
             work.queue(wq);
             give_way(4);
@@ -179,7 +179,7 @@ fn scribbled_over(writer: impl FnOnce(&mut [u64])) -> bool {
 fn b56_the_waiters_stack_is_left_alone() {
     static WAITED: Reached = Reached::new();
     rows(racing, 100, |_| {
-        let wq = Wq::bound();
+        let wq = any_queue();
         let work = Work::new(|_, _| give_way(10));
         for round in 0..10 {
             work.queue(wq);

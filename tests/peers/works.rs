@@ -6,7 +6,8 @@ use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Work, Wq, sleep_jiffies, wait_until};
 use super::{
-    Calls, LINUX, cancel, convicts, disable_sync, enable, holds, occupied, racing, rows, run_first,
+    Calls, LINUX, any_queue, cancel, convicts, disable_sync, enable, holds, occupied, racing, rows,
+    run_first,
 };
 
 /// B-01: a work queues itself from its own function, now and with a delay, queues and cancels itself there,
@@ -15,7 +16,7 @@ use super::{
 #[test]
 fn b01_a_work_queues_itself_and_then_frees_itself() {
     rows(racing, 100, |_| {
-        for wq in [Wq::bound(), Wq::ordered()] {
+        for wq in [any_queue(), Wq::ordered()] {
             // Queued again, it may run in parallel with itself: nothing of it is used after that.
             let work = Work::new(move |work, run| match run {
                 1..=3 => sim_assert!(work.queue(wq)),
@@ -158,7 +159,7 @@ fn b24_the_second_of_two_can_be_cancelled() {
 #[test]
 fn b47_queued_by_its_own_function_it_runs_again() {
     fn scenario(_: &Rig, calls: Calls) {
-        let (wq, ordered) = (Wq::bound(), Wq::ordered());
+        let (wq, ordered) = (any_queue(), Wq::ordered());
         let work = Work::new(move |work, run| {
             let wq = if run % 2 == 0 { ordered } else { wq };
             match run {

@@ -63,7 +63,7 @@ pub(crate) fn cases(source: &Source) -> Vec<Case> {
     cases
 }
 
-fn made(source: &Source, reach: &Reach<'_>) -> Vec<Case> {
+fn made(source: &Source, reach: &Reach) -> Vec<Case> {
     let (mut cases, mut doc) = (Vec::new(), String::new());
     for (index, line) in source.text.lines().map(str::trim).enumerate() {
         if let Some(rest) = line.strip_prefix("///") {
@@ -89,19 +89,25 @@ fn made(source: &Source, reach: &Reach<'_>) -> Vec<Case> {
     cases
 }
 
-/// Which words the functions of a file lead to.
-struct Reach<'a> {
-    functions: BTreeMap<&'a str, BTreeSet<String>>,
+/// Which words the functions and constants of a file lead to.
+struct Reach {
+    named: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl<'a> Reach<'a> {
-    fn new(source: &Source, items: &'a [Item]) -> Self {
-        let mut functions: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+impl Reach {
+    fn new(source: &Source, items: &[Item]) -> Self {
+        let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for item in items {
             let body = source.words(item.line, item.last);
-            functions.entry(&item.name).or_default().extend(body);
+            named.entry(item.name.clone()).or_default().extend(body);
         }
-        Self { functions }
+        for (name, first, last) in source.constants() {
+            named
+                .entry(name)
+                .or_default()
+                .extend(source.words(first, last));
+        }
+        Self { named }
     }
 
     fn of(&self, item: &Item) -> BTreeSet<String> {
@@ -113,7 +119,7 @@ impl<'a> Reach<'a> {
         let mut open: Vec<String> = own.iter().cloned().collect();
         let mut words = own;
         while let Some(word) = open.pop() {
-            for next in self.functions.get(word.as_str()).into_iter().flatten() {
+            for next in self.named.get(word.as_str()).into_iter().flatten() {
                 if words.insert(next.clone()) {
                     open.push(next.clone());
                 }

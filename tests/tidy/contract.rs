@@ -273,8 +273,10 @@ fn level_in_row(row: &Row, index: usize) -> Option<Level> {
 /// Doc comments that do not name the function of Linux, or of NT, that they stand for.
 pub(crate) fn origins(public: &[(&Source, Item)]) -> Vec<String> {
     let marks = ["Linux: `", "Linux's `", "NT: `", "KMDF: "];
+    // Methods have no counterpart of their own.
     let unnamed = public
         .iter()
+        .filter(|(_, item)| item.owner.is_none())
         .filter(|(_, item)| !marks.iter().any(|mark| item.doc.contains(mark)));
     unnamed
         .map(|(source, item)| {

@@ -418,7 +418,8 @@ fn code_is_told_from_comments_and_literals() {
 #[test]
 fn a_test_is_told_from_a_function_with_its_doc_comment() {
     let text = "/// T04, QUEUE-3: twice.\n#[test]\nfn t04_twice() {\n    helper();\n}\n/// T05: not a test.\nfn helper() {\n    \
-                queue_work();\n}\n/// UTF-8 and D-14, not R1.\n#[test]\nfn other() {}\n";
+                queue_work();\n}\n/// UTF-8 and D-14, not R1.\n#[test]\nfn other() {\n    \
+                for f in TABLE {}\n}\nconst TABLE: [F; 2] = [\n    F { f: flush_work },\n    F { f: g },\n];\n";
     let found = cases::cases(&Source::new("x.rs", text));
     let ids: Vec<_> = found
         .iter()
@@ -431,7 +432,15 @@ fn a_test_is_told_from_a_function_with_its_doc_comment() {
             ("other", set(["UTF-8", "D-14"]))
         ]
     );
-    assert!(found[0].words.contains("queue_work") && !found[1].words.contains("queue_work"));
+    let names = |index: usize, word: &str| found[index].words.contains(word);
+    assert!(
+        names(0, "queue_work") && !names(1, "queue_work"),
+        "by a helper"
+    );
+    assert!(
+        !names(0, "flush_work") && names(1, "flush_work"),
+        "by a table"
+    );
     let plain = "/// H-14: a field.\nh14_field: u32;\n";
     assert!(
         cases::cases(&Source::new("x.rs", plain)).is_empty(),

@@ -155,6 +155,23 @@ impl Source {
         found
     }
 
+    /// The constants and statics: name, first line, last line.
+    pub(crate) fn constants(&self) -> Vec<(String, usize, usize)> {
+        let (mut found, mut start) = (Vec::new(), 0);
+        for (number, line) in self.code.lines().enumerate() {
+            let named = words(line).find(|word| !["pub", "crate", "super"].contains(word));
+            if matches!(named, Some("const" | "static")) && !line.contains("fn ") {
+                let name = words(line)
+                    .skip_while(|word| !["const", "static"].contains(word))
+                    .nth(1);
+                let last = number + 1 + body_lines(&self.code[start..]);
+                found.extend(name.map(|name| (name.to_owned(), number + 1, last)));
+            }
+            start += line.len() + 1;
+        }
+        found
+    }
+
     /// The words of the lines `first` to `last` of the code.
     pub(crate) fn words(&self, first: usize, last: usize) -> BTreeSet<String> {
         let lines = self.code.lines().skip(first - 1).take(last + 1 - first);
@@ -236,13 +253,13 @@ fn above(lines: &[&str]) -> (String, String) {
 /// closes its body, or to the semicolon of a declaration.
 fn body_lines(code: &str) -> usize {
     let (mut depth, mut lines) = (0_usize, 0);
-    for c in code.chars() {
+    for (at, c) in code.char_indices() {
         match c {
             '\n' => lines += 1,
             '{' | '(' | '[' => depth += 1,
             '}' | ')' | ']' => {
                 depth = depth.saturating_sub(1);
-                if depth == 0 && c == '}' {
+                if depth == 0 && c == '}' && !code[at + 1..].trim_start().starts_with(';') {
                     return lines;
                 }
             }

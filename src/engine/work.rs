@@ -63,13 +63,6 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
             .is_ok()
 }
 
-/// Ends the transit of a work that the caller owns: it is idle, and disabled `depth` times.
-fn set_idle(work: &work_struct, depth: u16) {
-    let idle = State::Idle { depth }.word_from(work.load().0);
-    // ORDERING: Release, for whoever queues it next.
-    work.data.swap(idle, AcqRel);
-}
-
 impl At {
     /// This CPU's sub-queue, to be run anywhere.
     pub(crate) fn here<B: Backend>(_raised: &Raised<B>) -> Self {
@@ -304,7 +297,7 @@ impl<B: Backend> Runtime<B> {
         let pending = matches!(self.take(work, &raised, &mut deferred), Taken::Yes);
         if pending {
             // ORDERING: Release: whoever queues it next sees what the canceller did before.
-            set_idle(work, 0);
+            work.end_transit(0);
             self.count_cancelled(&raised);
         }
         deferred.deliver(self, raised);
@@ -318,7 +311,7 @@ impl<B: Backend> Runtime<B> {
             match self.take(work, &raised, &mut deferred) {
                 Taken::Yes => {
                     // ORDERING: as in `cancel`; from here on queueing is refused.
-                    set_idle(work, 1);
+                    work.end_transit(1);
                     self.count_cancelled(&raised);
                     break (true, true);
                 }

@@ -103,10 +103,10 @@ diagnostics! {
     NoSuchCpu = "BH18",
         "the CPU asked for is not active; the work runs on some other one. Ask for one below \
          KeQueryActiveProcessorCountEx, or for WORK_CPU_UNBOUND";
-    /// `workqueue_set_max_active` of an ordered queue.
+    /// `workqueue_set_max_active` of an ordered or bottom-half queue.
     MaxActiveOfOrdered = "BH19",
-        "the workqueue is ordered, so its max_active stays 1. Make it with alloc_workqueue if \
-         its works may overlap";
+        "the workqueue is ordered or WQ_BH, so its max_active stays as it is. Make it with \
+         alloc_workqueue and without WQ_BH if its works may overlap";
     /// An item on a stack was still pending when its frame was to end.
     PendingOnStack = "BH20",
         "the item is on a stack frame that ends, and is still pending; it is cancelled. Flush \

@@ -15,7 +15,8 @@
 //! | [`locked`] | L1-L4 | raise, then lock |
 //! | [`wait`] | A1 A2 | waiters, and calls put off until the locks are released |
 //! | [`tasklet`], [`tasklet_run`], [`tasklet_wait`] | T1-T4 | tasklets; their runs; waiting for them, locking them |
-//! | [`drain`], [`overflow`] | P1-P3, O1-O4 | the DPC of a CPU; the thread that it hands over to |
+//! | [`drain`], [`round`], [`overflow`] | P1-P3, O1-O4 | the DPC of a CPU; what it runs, in order; the thread that it hands over to |
+//! | [`bottom_half`] | H1-H3 | works of `WQ_BH` queues |
 //! | [`softirq`] | X1 X2 | bottom halves off and on; the caller's context |
 //! | [`queue`], [`sub_queue`], [`claim`], [`flush`], [`dependency`], [`workqueue`] | Q1-Q4, C1-C3 | sub-queues, `max_active`, colours, destroy |
 //! | [`oneself`] | E1 | waits for the end of the caller's own run |
@@ -27,6 +28,7 @@
 //! | [`runtime`] | G1-G4 | what an attached image has, grace periods, the end |
 
 pub(crate) mod backend;
+pub(crate) mod bottom_half;
 pub(crate) mod claim;
 pub(crate) mod delayed;
 pub(crate) mod dependency;
@@ -43,6 +45,7 @@ pub(crate) mod overflow;
 pub(crate) mod placement;
 pub(crate) mod queue;
 pub(crate) mod rescue;
+pub(crate) mod round;
 pub(crate) mod running;
 pub(crate) mod runtime;
 pub(crate) mod softirq;

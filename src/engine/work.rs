@@ -63,6 +63,13 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
             .is_ok()
 }
 
+/// Ends the transit of a work that the caller owns: it is idle, and disabled `depth` times.
+fn set_idle(work: &work_struct, depth: u16) {
+    let idle = State::Idle { depth }.word_from(work.load().0);
+    // ORDERING: Release, for whoever queues it next.
+    work.data.swap(idle, AcqRel);
+}
+
 impl At {
     /// This CPU's sub-queue, to be run anywhere.
     pub(crate) fn here<B: Backend>(_raised: &Raised<B>) -> Self {
@@ -100,7 +107,7 @@ fn enable(work: &work_struct) -> Enabled {
         let Some(shallower) = depth.checked_sub(1) else {
             return Enabled::Underflow;
         };
-        let next = State::Idle { depth: shallower }.word();
+        let next = State::Idle { depth: shallower }.word_from(word);
         // ORDERING: Release: who queues next sees what was done while it was disabled.
         if work
             .data
@@ -127,7 +134,7 @@ pub(crate) fn disable_unattached(work: &work_struct) -> Option<bool> {
         let Some(deeper) = depth.checked_add(1) else {
             return Some(false);
         };
-        let next = State::Idle { depth: deeper }.word();
+        let next = State::Idle { depth: deeper }.word_from(word);
         // ORDERING: as in `Runtime::disable`.
         if work
             .data
@@ -221,7 +228,7 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) -> bool {
-        let linked = queue.try_link(work, at, B::thread(), raised, deferred);
+        let linked = queue.try_link(work, at, self.caller(raised), raised, deferred);
         if !linked {
             self.give_back(work, "queue_work", raised);
         }
@@ -297,7 +304,7 @@ impl<B: Backend> Runtime<B> {
         let pending = matches!(self.take(work, &raised, &mut deferred), Taken::Yes);
         if pending {
             // ORDERING: Release: whoever queues it next sees what the canceller did before.
-            work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
+            set_idle(work, 0);
             self.count_cancelled(&raised);
         }
         deferred.deliver(self, raised);
@@ -311,7 +318,7 @@ impl<B: Backend> Runtime<B> {
             match self.take(work, &raised, &mut deferred) {
                 Taken::Yes => {
                     // ORDERING: as in `cancel`; from here on queueing is refused.
-                    work.data.swap(State::Idle { depth: 1 }.word(), AcqRel);
+                    set_idle(work, 1);
                     self.count_cancelled(&raised);
                     break (true, true);
                 }
@@ -324,7 +331,7 @@ impl<B: Backend> Runtime<B> {
                         ));
                         break (false, false);
                     };
-                    let next = State::Idle { depth: deeper }.word();
+                    let next = State::Idle { depth: deeper }.word_from(word);
                     if work
                         .data
                         .compare_exchange(word, next, AcqRel, Relaxed)
@@ -341,14 +348,17 @@ impl<B: Backend> Runtime<B> {
 
     /// Address of the work that the caller is the function of, or zero. IRQL: any.
     pub(crate) fn current_work(&self) -> usize {
-        if B::irql() > Irql::APC {
+        let raised = Raised::<B>::new();
+        let me = self.drain_of(&raised);
+        if me.is_none() && raised.from() > Irql::APC {
             return 0;
         }
-        self.running.current(B::thread())
+        let me = me.unwrap_or_else(B::thread);
+        self.running.current(me, &raised)
     }
 
     /// Waits for the instances that run now. IRQL: <= APC.
-    fn wait_for_running(&self, work: &work_struct) -> bool {
+    pub(super) fn wait_for_running(&self, work: &work_struct) -> bool {
         let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
@@ -366,17 +376,17 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Cancels, keeps others from queueing meanwhile, and waits for running instances; `true` if it
-    /// was pending. IRQL: <= APC, else it does not wait and says so.
+    /// was pending. IRQL: as [`Self::wait_after_cancel`].
     pub(crate) fn cancel_sync(&self, work: &work_struct, name: &'static str) -> bool {
         if self.is_uninitialised(work, name) {
             return false;
         }
-        if !self.may_wait(work, name) || self.is_own_function(work, name) {
+        if self.is_own_function(work, name) {
             return self.cancel(work, Raised::new());
         }
         // Since 6.10 Linux holds others off by the disable depth, not by keeping PENDING.
         let disabled = self.disable(work, Raised::new());
-        self.wait_for_running(work);
+        self.wait_after_cancel(work, name);
         if disabled.deeper {
             enable(work);
         }
@@ -384,15 +394,15 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Disables once more, cancels, and waits for running instances; `true` if it was pending.
-    /// IRQL: <= APC, else it does not wait and says so.
+    /// IRQL: as [`Self::wait_after_cancel`].
     pub(crate) fn disable_sync(&self, work: &work_struct, name: &'static str) -> bool {
         if self.is_uninitialised(work, name) {
             return false;
         }
-        let waits = self.may_wait(work, name) && !self.is_own_function(work, name);
+        let own = self.is_own_function(work, name);
         let disabled = self.disable(work, Raised::new());
-        if waits {
-            self.wait_for_running(work);
+        if !own {
+            self.wait_after_cancel(work, name);
         }
         disabled.pending
     }
@@ -425,12 +435,10 @@ impl<B: Backend> Runtime<B> {
         let address = core::ptr::from_ref(work).addr();
         let own = {
             let raised = Raised::<B>::new();
-            let thread = B::thread();
-            self.running.shard(address).lock(&raised).is_running_on(
-                address,
-                work.function(),
-                thread,
-            )
+            let low = raised.from() <= Irql::APC;
+            let me = self.drain_of(&raised).or_else(|| low.then(B::thread));
+            let shard = self.running.shard(address).lock(&raised);
+            me.is_some_and(|me| shard.is_running_on(address, work.function(), me))
         };
         if own {
             Report::of(Diagnostic::WaitForOneself, work, name).print::<B>();

@@ -461,8 +461,10 @@ impl Plant {
             }
             self.witness.acting(Actor::End, || rig.detach());
         } else {
-            self.wait_a_while(|books| books.works.close().is_ok());
+            // A ledger that is not certain of a work may close before that work has run.
+            self.wait_a_while(|books| books.works.close().is_ok() && counters().pending == 0);
             world::settle();
+            self.wait_a_while(|books| books.works.close().is_ok());
         }
         self.compare(early);
         for job in self.jobs() {

@@ -56,7 +56,7 @@ impl Line {
     /// Queues a work of each list of steps on its queue, in this order. The first one has begun before the others
     /// are queued, and no time has passed.
     fn run(works: &[(Wq, &'static [Step])]) -> Self {
-        // The image's own threads have begun, and wait: they take no turn in what follows.
+        // Our own threads have begun, and wait: none of them takes a turn on the CPU.
         world::settle();
         let begun = Gate::new();
         let works: Vec<_> = works
@@ -194,8 +194,6 @@ fn ds4_works_of_a_cpu_intensive_queue() {
 
 /// Begin of the second of two works for one CPU, the first of which burns 200 ms; in 100 ns units.
 fn second_begins(first: Wq, second: Wq) -> u64 {
-    // The threads that attach has made have gone to sleep: none of them takes a turn.
-    world::settle();
     let line = Line::run(&[(first, &[Burn(200)]), (second, &[Burn(1)])]);
     let begin = |index: usize| line.works[index].1.lock().unwrap()[0];
     let (zero, begin) = (begin(0), begin(1));

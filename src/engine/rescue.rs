@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //!
-//! - **S1** While a queue is kicked and has a startable work, a look is due, or somebody is about to
+//! - **S1** While a queue is kicked, whether or not it has a startable work, a look is due, or somebody is about to
 //!   make one due, or its rescuer has been called: who kicks asks for a look after the kick, and a
 //!   look that finds such a queue asks for the next one or calls the rescuer.
 //! - **S2** A queue whose `rescue` is [`Rescue::Called`] is on one rescuer's list, and counts as busy:
@@ -210,10 +210,13 @@ impl<B: Backend> QueueState<B> {
     /// A look at the queue: whether the next look is due (S1), and whether its rescuer is to be
     /// called, which the caller owes then.
     fn look(&mut self) -> (bool, bool) {
-        if !self.kicked || !self.may_start() {
+        if !self.kicked {
             return (false, false);
         }
         match self.rescue {
+            // Nothing is to be started now. But the kick is not answered, and who queues a work later relies
+            // on it.
+            Rescue::NotSeen | Rescue::Seen if !self.may_start() => (true, false),
             Rescue::NotSeen => {
                 self.rescue = Rescue::Seen;
                 (true, false)

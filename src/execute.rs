@@ -4,7 +4,7 @@
 use core::ffi::CStr;
 
 use crate::engine::backend::{Backend, Irql};
-use crate::kmdf::Kmdf;
+use crate::kmdf::{Kmdf, visit};
 use crate::work::{INIT_WORK, schedule_work, work_func_t, work_struct};
 
 /// Room for [`execute_in_process_context`]. Linux: `struct execute_work`.
@@ -50,4 +50,14 @@ pub unsafe fn execute_in_process_context(func: work_func_t, ew: *mut execute_wor
 /// IRQL: any. Does not block.
 pub fn set_worker_desc(description: &CStr) {
     let _ = description;
+}
+
+/// Whether the caller is a work that runs on a rescuer's thread: NT's pool has had no thread for its queue in
+/// time, so memory may be short. A driver that can do with less does so then. Linux:
+/// `current_is_workqueue_rescuer`.
+///
+/// IRQL: any. Does not block. Above APC_LEVEL a thread means nothing (N-26), and the answer is no.
+#[must_use]
+pub fn current_is_workqueue_rescuer() -> bool {
+    visit().is_some_and(|runtime| runtime.is_rescued())
 }

@@ -1,7 +1,7 @@
 //! The queues that every image has, as `linux/workqueue.h` has them.
 //!
 //! In Linux they belong to the whole kernel, and are variables. Here they belong to the driver image:
-//! attach makes them, a WDFWORKITEM each, and only the driver's own works are on them. So what Linux
+//! attach makes them, a WDFWORKITEM each but for the two of `WQ_BH`, and only the driver's own works are on them. So what Linux
 //! warns about, flushing one of them, waits for nobody else here.
 //!
 //! Each function returns null while nothing is attached. A driver may keep what it returns: it is a
@@ -94,6 +94,23 @@ pub fn system_power_efficient_wq() -> *mut workqueue_struct {
 #[must_use]
 pub fn system_freezable_power_efficient_wq() -> *mut workqueue_struct {
     system_name(System::FreezablePowerEfficient).cast()
+}
+
+/// A queue whose works run as tasklets do: made with `WQ_BH`. Linux: `system_bh_wq`, since 6.9.
+///
+/// IRQL: any. Does not block.
+#[must_use]
+pub fn system_bh_wq() -> *mut workqueue_struct {
+    system_name(System::BottomHalf).cast()
+}
+
+/// [`system_bh_wq`] for works that run before the others: made with `WQ_HIGHPRI` too. Linux:
+/// `system_bh_highpri_wq`, since 6.9.
+///
+/// IRQL: any. Does not block.
+#[must_use]
+pub fn system_bh_highpri_wq() -> *mut workqueue_struct {
+    system_name(System::BottomHalfHighpri).cast()
 }
 
 /// Waits until every work that is queued on [`system_wq`] now has run. Linux: `flush_scheduled_work`,

@@ -8,10 +8,11 @@
 //! the first run has ended; it is serialised only against itself; high-priority ones of a CPU run
 //! before the others.
 
+use crate::engine::diagnostic::{Diagnostic, report};
 pub use crate::engine::item::{tasklet_callback, tasklet_func, tasklet_struct};
 use crate::engine::tasklet::{RUN, SCHED, forget_parked, kind, refuse};
 use crate::engine::tasklet_wait::trylock;
-use crate::kmdf::{enter_to_queue, visit};
+use crate::kmdf::{Kmdf, enter_accepting, visit};
 use crate::sync::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicI32, AtomicPtr, AtomicU32};
 
@@ -107,31 +108,34 @@ pub unsafe fn tasklet_hi_schedule(t: *mut tasklet_struct) {
 /// # Safety
 ///
 /// As for [`tasklet_schedule`].
+#[inline(always)]
 pub(crate) unsafe fn schedule(t: *const tasklet_struct, hi: bool, call: &str) -> bool {
     // SAFETY: I1: all of it is atomic, and the driver keeps it.
     let tasklet = unsafe { &*t };
     !refuse(tasklet) && schedule_idle(tasklet, hi, call)
 }
 
-/// Schedules a tasklet that was not found scheduled. A function of its own, so that a refusal needs no frame.
-#[inline(never)]
+/// Schedules a tasklet that was not found scheduled.
+#[inline(always)]
 fn schedule_idle(tasklet: &tasklet_struct, hi: bool, call: &str) -> bool {
-    let address = core::ptr::from_ref(tasklet).addr();
-    // ORDERING: a hint for a message, and the check for zeroed memory.
-    let func = tasklet.func.load(Relaxed);
-    if func.is_null() {
-        crate::engine::diagnostic::report::<crate::kmdf::Kmdf>(
-            crate::engine::diagnostic::Diagnostic::QueueUninitialised,
-            call,
-            address,
-            0,
-        );
+    // ORDERING: the check for zeroed memory.
+    if tasklet.func.load(Relaxed).is_null() {
+        refused(Diagnostic::QueueUninitialised, tasklet, call);
         return false;
     }
-    let Some((runtime, raised)) = enter_to_queue(call, address, func.addr()) else {
+    let Some((runtime, raised)) = enter_accepting() else {
+        refused(Diagnostic::NotAttached, tasklet, call);
         return false;
     };
     runtime.tasklet_schedule(tasklet, hi, raised)
+}
+
+/// Says why a tasklet is not scheduled.
+#[cold]
+fn refused(why: Diagnostic, tasklet: &tasklet_struct, call: &str) {
+    // ORDERING: a hint for a message.
+    let func = tasklet.func.load(Relaxed).addr();
+    report::<Kmdf>(why, call, core::ptr::from_ref(tasklet).addr(), func);
 }
 
 /// Disables `t` once more and waits until it does not run; a scheduled one stays scheduled.

@@ -81,7 +81,8 @@ pub struct workqueue_struct {
 /// Returns null if the kernel is out of memory, nothing is attached (BH03), the IRQL is too high (BH15), or
 /// the flags exclude each other (BH21).
 ///
-/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`; the only call after attach that allocates.
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`, and with [`WQ_MEM_RECLAIM`] one `PsCreateSystemThread`;
+/// apart from `schedule_on_each_cpu` the only kind of call after attach that allocates.
 #[must_use]
 pub fn alloc_workqueue(name: &CStr, flags: u32, max_active: i32) -> *mut workqueue_struct {
     make("alloc_workqueue", name, flags, 0, max_active)
@@ -103,7 +104,7 @@ pub fn alloc_ordered_workqueue(name: &CStr, flags: u32) -> *mut workqueue_struct
 ///
 /// Returns what [`alloc_workqueue`] does.
 ///
-/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`.
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`, one `PsCreateSystemThread`.
 #[must_use]
 pub fn create_workqueue(name: &CStr) -> *mut workqueue_struct {
     make("create_workqueue", name, 0, LEGACY, 1)
@@ -114,7 +115,7 @@ pub fn create_workqueue(name: &CStr) -> *mut workqueue_struct {
 ///
 /// Returns what [`alloc_workqueue`] does.
 ///
-/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`.
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`, one `PsCreateSystemThread`.
 #[must_use]
 pub fn create_singlethread_workqueue(name: &CStr) -> *mut workqueue_struct {
     let how = LEGACY | ORDERED;
@@ -126,7 +127,7 @@ pub fn create_singlethread_workqueue(name: &CStr) -> *mut workqueue_struct {
 ///
 /// Returns what [`alloc_workqueue`] does.
 ///
-/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`.
+/// IRQL: = PASSIVE. KMDF: one `WdfWorkItemCreate`, one `PsCreateSystemThread`.
 #[must_use]
 pub fn create_freezable_workqueue(name: &CStr) -> *mut workqueue_struct {
     let how = LEGACY | WQ_FREEZABLE | WQ_UNBOUND;
@@ -172,9 +173,6 @@ fn checked(call: &str, name: &[u8], flags: u32, added: u32, max_active: i32) -> 
     let flags = flags & KNOWN | added;
     if flags & WQ_BH != 0 && (flags & !WITH_BH != 0 || max_active != 0) {
         say(Diagnostic::ImpossibleFlags);
-        return None;
-    }
-    if flags & WQ_BH != 0 {
         return None;
     }
     if flags & (WQ_PERCPU | WQ_UNBOUND) == WQ_PERCPU | WQ_UNBOUND {

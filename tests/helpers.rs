@@ -531,6 +531,48 @@ fn set_worker_desc_is_accepted() {
     });
 }
 
+/// WORK-18: `current_is_workqueue_rescuer`. While NT's pool has no thread left a work runs on a rescuer's, and
+/// knows it, on a queue with a rescuer of its own and on one without; on a thread of the pool, and outside of
+/// works, the answer is no.
+#[test]
+fn a_work_knows_that_it_is_rescued() {
+    fn one_worker(seed: u64) -> world::Sim {
+        machine(seed).workers(1)
+    }
+    support::rows_on(one_worker, 20, |_| {
+        sim_assert!(!current_is_workqueue_rescuer());
+        sim_assert!(!world::at_dispatch(current_is_workqueue_rescuer));
+        let asking = || {
+            let answer = Arc::new(AtomicU32::new(0));
+            let told = Arc::clone(&answer);
+            let work = Work::new(move |_, _| {
+                told.store(1 + u32::from(current_is_workqueue_rescuer()), SeqCst);
+            });
+            (work, answer)
+        };
+        let gate = Gate::new();
+        let (blocker, (pooled, by_pool)) = (Work::gated(&gate), asking());
+        sim_assert!(pooled.schedule());
+        pooled.flush();
+        sim_assert_eq!(by_pool.load(SeqCst), 1);
+        sim_assert!(blocker.schedule());
+        blocker.wait_begun(1);
+        let queues = [Wq::with(WQ_MEM_RECLAIM, 0), Wq::bound()];
+        for wq in queues {
+            let (work, answer) = asking();
+            sim_assert!(work.queue(wq));
+            work.flush();
+            sim_assert_eq!(answer.load(SeqCst), 2);
+            work.free();
+        }
+        gate.open();
+        queues.into_iter().for_each(Wq::destroy);
+        blocker.flush();
+        blocker.free();
+        pooled.free();
+    });
+}
+
 /// A device's context: its list, and room for what it takes back.
 #[repr(C)]
 struct Context {

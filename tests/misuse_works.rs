@@ -111,22 +111,30 @@ fn flushes_that_memory_may_depend_on() {
 #[test]
 fn bh28_a_work_leaves_the_irql_raised() {
     rows(|rig| {
-        rig.expect(&["BH28"]);
+        rig.expect(&["BH28", "BH17"]);
         let wq = Wq::ordered();
-        for irql in [2, 1] {
-            // SAFETY: raising is legal; that it is not lowered again is the mistake.
-            let leaky = Work::new(move |_, _| unsafe {
-                KfRaiseIrql(irql);
-            });
+        let raised = |irql| {
+            Work::new(move |_, _| {
+                // SAFETY: raising is legal; that it is not lowered again is the mistake.
+                let _ = unsafe { KfRaiseIrql(irql) };
+            })
+        };
+        for leaky in [raised(2), raised(1), Work::new(|_, _| local_bh_disable())] {
             let next = Work::counting();
             let before = reports().len();
             sim_assert!(leaky.queue(wq) && next.queue(wq));
             next.flush();
             sim_assert_eq!(reports().split_off(before), ["BH28"]);
             let line = last_line();
-            let place = format!("BH28 work function(item {:#x}, ", leaky.work().addr());
+            let place = format!("BH28 the function(item {:#x}, ", leaky.work().addr());
             sim_assert!(line.contains(&place), "{line}");
             sim_assert_eq!(next.seen().irql(0), 0);
+            for cpu in 0..4 {
+                let before = reports().len();
+                world::run_on_cpu(cpu, || world::at_dispatch(local_bh_enable));
+                let left = reports().split_off(before);
+                sim_assert_eq!(left, ["BH17"], "no section is left on CPU {cpu}");
+            }
             leaky.free();
             next.free();
         }

@@ -147,3 +147,40 @@ fn instances_end(first: usize) {
     strict.destroy();
     work.free();
 }
+
+/// E1 when a held work goes from one instance to the other: the function that is left then waits for the queue
+/// whose work waits for its own end. It is told so (BH07), though it was not so when the wait began.
+#[test]
+fn a_wait_for_what_comes_to_be_held_is_refused() {
+    rows_with(SelfReentrant, SEEDS, |rig| {
+        rig.expect(&["BH07"]);
+        let (free, strict) = (Wq::bound(), Wq::with(WQ_NON_REENTRANT, 0));
+        let gates = [(); 2].map(|()| Gate::new());
+        let of_run = gates.clone();
+        let work = Work::new(move |_, run| match run {
+            1 | 2 => {
+                of_run[run as usize - 1].wait();
+                if run == 2 {
+                    strict.flush();
+                }
+            }
+            _ => {}
+        });
+        for run in 1..=2 {
+            sim_assert!(work.queue(free));
+            work.wait_begun(run);
+        }
+        sim_assert!(work.queue(strict));
+        world::settle();
+        gates[1].open();
+        world::settle();
+        sim_assert_eq!((work.runs(), work.seen().inside()), (2, 2));
+        gates[0].open();
+        free.flush();
+        strict.flush();
+        sim_assert_eq!(work.runs(), 3);
+        free.destroy();
+        strict.destroy();
+        work.free();
+    });
+}

@@ -58,7 +58,7 @@ fn chain(queues: [Wq; 6]) -> [Work; 6] {
     works
 }
 
-/// QUEUE-24, H-32: a chain of works that wait for each other, each on a WQ_MEM_RECLAIM queue of its own, gets on
+/// QUEUE-26, H-32: a chain of works that wait for each other, each on a WQ_MEM_RECLAIM queue of its own, gets on
 /// with one thread in the pool, however long it is: every such queue has a rescuer.
 #[test]
 fn h32_a_chain_over_reclaim_queues_gets_on() {
@@ -88,7 +88,7 @@ fn h32_the_same_chain_over_ordinary_queues_stops() {
     assert!(failure.contains("SIM_DEADLOCK"), "{failure}");
 }
 
-/// QUEUE-24: the delayed works of a WQ_MEM_RECLAIM queue do not depend on NT's pool: their timer calls back at
+/// QUEUE-26: the delayed works of a WQ_MEM_RECLAIM queue do not depend on NT's pool: their timer calls back at
 /// DISPATCH_LEVEL, and their queue has a rescuer. Those of other queues come through the pool (T-27).
 #[test]
 fn delayed_works_of_a_reclaim_queue_do_not_depend_on_the_pool() {

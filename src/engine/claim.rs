@@ -28,6 +28,8 @@ pub(crate) struct Worker {
     thread: usize,
     /// Counted in its queue's `looking`.
     looks: Cell<bool>,
+    /// It is a rescuer's thread.
+    rescues: bool,
 }
 
 // SAFETY: a worker's link and flag are touched only under its queue's lock.
@@ -60,6 +62,15 @@ impl Worker {
             link: LinkedListLink::new(),
             thread,
             looks: Cell::new(false),
+            rescues: false,
+        }
+    }
+
+    /// As [`Self::new`], if that is a rescuer's.
+    pub(crate) fn rescuer(thread: usize) -> Self {
+        Self {
+            rescues: true,
+            ..Self::new(thread)
         }
     }
 }
@@ -87,10 +98,7 @@ impl<B: Backend> Queue<B> {
             }
             Entrance::Guest => {}
         }
-        // SAFETY: the worker is pinned on its thread's stack and leaves before that frame ends.
-        state
-            .workers
-            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(worker.get_ref())) });
+        state.add_worker(worker);
     }
 
     /// Takes the next work that `max_active` allows, for `worker`, which is `pinned` to a CPU or not.
@@ -114,14 +122,30 @@ impl<B: Backend> Queue<B> {
         let first = if self.subs > 1 && near {
             cpu as usize
         } else {
-            state.next_sub
+            state.next_sub / 2
         };
         let index = (0..subs.len())
             .map(|step| (first + step) % subs.len())
             .find(|index| subs[*index].startable(&state))?;
-        state.next_sub = state.next_sub.wrapping_add(1);
+        // Only who has the choice takes a turn: a pinned batch makes an even number of claims, so
+        // that its turns would always fall to the near ones.
+        if pinned.is_none() {
+            state.next_sub = state.next_sub.wrapping_add(1);
+        }
         let sub = &subs[index];
-        let first = sub.update(&mut state, |inner| {
+        let claim = self.take_first(sub, &mut state);
+        state.looks(&worker, false);
+        self.keep_kicked(&mut state, raised, deferred);
+        claim
+    }
+
+    /// Takes the first work of `sub`, which is startable.
+    pub(super) fn take_first(
+        &self,
+        sub: &SubQueue<B>,
+        state: &mut QueueState<B>,
+    ) -> Option<Claim<B>> {
+        let first = sub.update(state, |inner| {
             inner.active += 1;
             inner.works.pop_front()
         });
@@ -135,8 +159,6 @@ impl<B: Backend> Queue<B> {
         else {
             unreachable!("W1: a work on a sub-queue says so");
         };
-        state.looks(&worker, false);
-        self.keep_kicked(&mut state, raised, deferred);
         Some(Claim {
             work,
             sub,
@@ -180,20 +202,31 @@ impl<B: Backend> Queue<B> {
         deferred: &mut Deferred<B>,
     ) {
         let mut state = self.state.lock(raised);
-        // SAFETY: `enter` has put it on this list, and only its own thread takes it off.
-        unsafe {
-            state
-                .workers
-                .cursor_mut_from_ptr(core::ptr::from_ref(worker.get_ref()))
-        }
-        .remove();
-        state.looks(&worker, false);
+        state.remove_worker(worker);
         self.keep_kicked(&mut state, raised, deferred);
         self.wake_if_idle(&mut state, deferred);
     }
 }
 
 impl<B: Backend> QueueState<B> {
+    /// Puts `worker` on the list of those that are inside.
+    pub(super) fn add_worker(&mut self, worker: Pin<&Worker>) {
+        // SAFETY: the worker is pinned on its stack and leaves before that frame ends.
+        self.workers
+            .push_back(unsafe { UnsafeRef::from_raw(core::ptr::from_ref(worker.get_ref())) });
+    }
+
+    /// Takes `worker` off that list.
+    pub(super) fn remove_worker(&mut self, worker: Pin<&Worker>) {
+        // SAFETY: `add_worker` has put it on this list, and only its own thread takes it off.
+        unsafe {
+            self.workers
+                .cursor_mut_from_ptr(core::ptr::from_ref(worker.get_ref()))
+        }
+        .remove();
+        self.looks(&worker, false);
+    }
+
     /// Counts `worker` as looking, or not (Q1).
     fn looks(&mut self, worker: &Worker, looks: bool) {
         match (worker.looks.replace(looks), looks) {
@@ -206,5 +239,12 @@ impl<B: Backend> QueueState<B> {
     /// Whether `thread` is a worker of this queue now.
     pub(crate) fn is_worker(&self, thread: usize) -> bool {
         self.workers.iter().any(|worker| worker.thread == thread)
+    }
+
+    /// Whether `thread` is a rescuer that serves this queue now.
+    pub(crate) fn is_rescuer(&self, thread: usize) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.thread == thread && worker.rescues)
     }
 }

@@ -1,7 +1,8 @@
-//! The DPC of a CPU: runs its tasklets, and makes the calls that interrupts could not make.
+//! The DPC of a CPU: runs its tasklets and the works of its `WQ_BH` queues, and makes the calls that
+//! interrupts could not make.
 //!
-//! Tasklets run in *rounds*, as in Linux: everything that is on the lists when a round begins, high
-//! priority first; what is scheduled meanwhile waits for the next round. A DPC that has served its
+//! They run in *rounds*, as in Linux: everything that is on the lists when a round begins, in the
+//! order of [`super::round`]; what is scheduled meanwhile waits for the next round. A DPC that has served its
 //! share while more is waiting hands the lists to the CPU's [thread](super::overflow), so that the
 //! threads of the CPU get their turn (D-21, D-25, H-15).
 //!
@@ -18,11 +19,15 @@
 //!   run elsewhere: it finds `draining` set, and leaves the tasklets to whoever drains, who looks at
 //!   the lists again when it has done.
 
+use intrusive_collections::UnsafeRef;
+
 use super::backend::Backend;
 use super::item::tasklet_struct;
 use super::locked::Raised;
 use super::overflow::Keeper;
+use super::round::{Round, Turn};
 use super::runtime::{PerCpu, Runtime};
+use super::sub_queue::SubQueue;
 use super::wait::Deferred;
 use crate::sync::Ordering::Relaxed;
 
@@ -33,80 +38,12 @@ const ROUNDS: u32 = 10;
 /// this is the first tick that is so much later.
 const TIME_100NS: u64 = 20_000;
 
-/// A FIFO of tasklets through their `next`.
-pub(crate) struct Fifo {
-    head: *mut tasklet_struct,
-    tail: *mut tasklet_struct,
-}
-
-// SAFETY: the tasklets on the list are `Sync`, and the list is behind a lock.
-unsafe impl Send for Fifo {}
-
-impl Fifo {
-    pub(crate) const fn new() -> Self {
-        Self {
-            head: core::ptr::null_mut(),
-            tail: core::ptr::null_mut(),
-        }
-    }
-
-    fn push(&mut self, tasklet: &tasklet_struct) {
-        let this = core::ptr::from_ref(tasklet).cast_mut();
-        // ORDERING: the list's lock orders the links.
-        tasklet.next.store(core::ptr::null_mut(), Relaxed);
-        if self.tail.is_null() {
-            self.head = this;
-        } else {
-            // SAFETY: T2: a linked tasklet has SCHED set, so its driver keeps it in place.
-            unsafe { &*self.tail }.next.store(this, Relaxed);
-        }
-        self.tail = this;
-    }
-
-    fn pop(&mut self) -> Option<*mut tasklet_struct> {
-        if self.head.is_null() {
-            return None;
-        }
-        let first = self.head;
-        // SAFETY: as in `push`. ORDERING: as there.
-        self.head = unsafe { &*first }.next.load(Relaxed);
-        if self.head.is_null() {
-            self.tail = core::ptr::null_mut();
-        }
-        Some(first)
-    }
-}
-
-/// The tasklets of one round.
-pub(crate) struct Round {
-    hi: Fifo,
-    normal: Fifo,
-}
-
-impl Round {
-    pub(crate) const fn new() -> Self {
-        Self {
-            hi: Fifo::new(),
-            normal: Fifo::new(),
-        }
-    }
-
-    /// The next one: high priority first.
-    pub(crate) fn pop(&mut self) -> Option<*mut tasklet_struct> {
-        self.hi.pop().or_else(|| self.normal.pop())
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.hi.head.is_null() && self.normal.head.is_null()
-    }
-}
-
 /// What a CPU has to do, under its lock.
 pub(crate) struct CpuLists<B: Backend> {
     /// What is left of a round that a drain has put back.
-    begun: Round,
+    begun: Round<B>,
     /// What has been scheduled since that round began.
-    next: Round,
+    next: Round<B>,
     deferred: Deferred<B>,
     /// P1.
     kicked: bool,
@@ -128,30 +65,34 @@ impl<B: Backend> CpuLists<B> {
         }
     }
 
-    /// Whether no tasklet waits.
+    /// Whether nothing waits but deferred calls.
     pub(super) fn is_idle(&self) -> bool {
         self.begun.is_empty() && self.next.is_empty()
     }
 
-    /// The tasklet whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<*mut tasklet_struct> {
-        if self.begun.is_empty() {
-            self.begun = self.take_next();
-        }
+    /// The item whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<Turn<B>> {
+        self.begin_if_over();
         self.begun.pop()
     }
 
-    /// The round whose turn it is: what is left of one that has begun, else a new one.
-    pub(super) fn take_round(&mut self) -> Round {
-        if self.begun.is_empty() {
-            self.take_next()
-        } else {
-            core::mem::replace(&mut self.begun, Round::new())
-        }
+    /// Puts a sub-queue that has another work back into the round that it came from.
+    pub(super) fn put_back(&mut self, sub: UnsafeRef<SubQueue<B>>) {
+        self.begun.push_sub(sub);
     }
 
-    fn take_next(&mut self) -> Round {
-        core::mem::replace(&mut self.next, Round::new())
+    /// The round whose turn it is: what is left of one that has begun, else a new one.
+    fn take_round(&mut self) -> Round<B> {
+        self.begin_if_over();
+        core::mem::replace(&mut self.begun, Round::new())
+    }
+
+    /// Begins a round if the one before has run what it may; the rest goes into the new one.
+    fn begin_if_over(&mut self) {
+        if self.begun.is_over() {
+            self.begun.hand_on(&mut self.next);
+            self.begun = core::mem::replace(&mut self.next, Round::new());
+        }
     }
 }
 
@@ -159,9 +100,9 @@ impl<B: Backend> CpuLists<B> {
 unsafe impl<B: Backend> Send for CpuLists<B> {}
 
 /// What the DPC does next.
-enum Next {
-    /// A round of tasklets.
-    Round(Round),
+enum Next<B: Backend> {
+    /// A round.
+    Round(Round<B>),
     /// Nothing: the lists are empty, or others serve them.
     Leave,
     /// Nothing in this callback, but more waits, and there is no thread.
@@ -202,12 +143,28 @@ impl<B: Backend> Runtime<B> {
         hi: bool,
         raised: &Raised<B>,
     ) {
-        self.push(cpu, raised, |lists| {
-            if hi {
-                lists.next.hi.push(tasklet)
-            } else {
-                lists.next.normal.push(tasklet)
-            }
+        self.link_on(tasklet, self.per_cpu(cpu), hi, raised);
+    }
+
+    /// As [`Self::link_tasklet`], on the CPU that `per_cpu` is of.
+    #[inline(always)]
+    pub(crate) fn link_on(
+        &self,
+        tasklet: &tasklet_struct,
+        per_cpu: &PerCpu<B>,
+        hi: bool,
+        raised: &Raised<B>,
+    ) {
+        self.push(per_cpu, raised, |lists| {
+            lists.next.push_tasklet(tasklet, hi);
+            !lists.keeper.serves()
+        });
+    }
+
+    /// Puts a sub-queue, whose mark of being listed is the caller's, on the list of its CPU.
+    pub(crate) fn list_sub(&self, sub: UnsafeRef<SubQueue<B>>, raised: &Raised<B>) {
+        self.push(self.per_cpu(sub.cpu()), raised, |lists| {
+            lists.next.push_sub(sub);
             !lists.keeper.serves()
         });
     }
@@ -219,22 +176,28 @@ impl<B: Backend> Runtime<B> {
 
     /// Leaves calls to the DPC of `cpu`.
     pub(crate) fn defer_to(&self, cpu: u32, deferred: Deferred<B>, raised: &Raised<B>) {
-        self.push(self.slot_of(cpu), raised, |lists| {
+        self.push(self.per_cpu(cpu), raised, |lists| {
             lists.deferred.append(deferred);
             true
         });
     }
 
-    /// Adds to the lists of `cpu`; `add` says whether the DPC is to look.
-    fn push(&self, cpu: u32, raised: &Raised<B>, add: impl FnOnce(&mut CpuLists<B>) -> bool) {
+    /// Adds to the lists of a CPU; `add` says whether the DPC is to look.
+    #[inline(always)]
+    fn push(
+        &self,
+        per_cpu: &PerCpu<B>,
+        raised: &Raised<B>,
+        add: impl FnOnce(&mut CpuLists<B>) -> bool,
+    ) {
         let kick = {
-            let mut lists = self.per_cpu(cpu).lists.lock(raised);
+            let mut lists = per_cpu.lists.lock(raised);
             add(&mut lists) && !core::mem::replace(&mut lists.kicked, true)
         };
         if kick {
             // Still raised: the item is linked and its DPC queued before anybody on this CPU can
             // look.
-            self.backend.dpc_enqueue(cpu);
+            self.backend.dpc_enqueue(per_cpu.index);
         }
     }
 
@@ -249,8 +212,10 @@ impl<B: Backend> Runtime<B> {
             match self.next_of_dpc(per_cpu, left.take(), budget.is_spent::<B>()) {
                 Next::Round(mut round) => {
                     budget.rounds += 1;
-                    while let Some(tasklet) = round.pop() {
-                        self.run_tasklet(tasklet, cpu);
+                    while let Some(turn) = round.pop() {
+                        if let Some(sub) = self.run(turn, cpu) {
+                            round.push_sub(sub);
+                        }
                         if budget.is_out_of_time::<B>() {
                             break;
                         }
@@ -267,17 +232,32 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Runs the tasklets that wait on `cpu`, in the place of its DPC: what is left of a round that has
+    /// Runs one item on `cpu`; a sub-queue that has another work is returned. IRQL: = DISPATCH, on
+    /// that CPU (P3).
+    pub(super) fn run(&self, turn: Turn<B>, cpu: u32) -> Option<UnsafeRef<SubQueue<B>>> {
+        match turn {
+            Turn::Work(sub) => self.run_bottom_half(sub, cpu),
+            Turn::Tasklet(tasklet) => {
+                self.run_tasklet(tasklet, cpu);
+                None
+            }
+        }
+    }
+
+    /// Runs what waits on `cpu`, in the place of its DPC: what is left of a round that has
     /// begun, and the round after it. IRQL: = DISPATCH, on that CPU, outside of a drain.
     pub(super) fn serve_pending(&self, cpu: u32) {
         let per_cpu = self.per_cpu(cpu);
         let mut left = true;
         while left && let Some(mut round) = take_pending(per_cpu, &mut left) {
-            while let Some(tasklet) = round.pop() {
-                self.run_tasklet(tasklet, cpu);
+            while let Some(turn) = round.pop() {
+                if let Some(sub) = self.run(turn, cpu) {
+                    round.push_sub(sub);
+                }
             }
             let raised = Raised::new();
-            self.push(cpu, &raised, |lists| {
+            self.push(per_cpu, &raised, |lists| {
+                round.hand_on(&mut lists.next);
                 lists.draining = false;
                 !lists.is_idle() && !lists.keeper.serves()
             });
@@ -286,7 +266,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Makes the calls that were left to the DPC, and says what it does next. `left` is what it has
     /// not run of its last round; `spent` says that it should not go on.
-    fn next_of_dpc(&self, per_cpu: &PerCpu<B>, left: Option<Round>, spent: bool) -> Next {
+    fn next_of_dpc(&self, per_cpu: &PerCpu<B>, left: Option<Round<B>>, spent: bool) -> Next<B> {
         let (next, mut deferred) = {
             let raised = Raised::<B>::new();
             let mut lists = per_cpu.lists.lock(&raised);
@@ -316,13 +296,13 @@ impl<B: Backend> Runtime<B> {
 }
 
 /// The round whose turn it is; `left` becomes whether it is what was left of one.
-fn take_pending<B: Backend>(per_cpu: &PerCpu<B>, left: &mut bool) -> Option<Round> {
+fn take_pending<B: Backend>(per_cpu: &PerCpu<B>, left: &mut bool) -> Option<Round<B>> {
     let raised = Raised::<B>::new();
     let mut lists = per_cpu.lists.lock(&raised);
     if lists.is_idle() || lists.draining {
         return None;
     }
-    *left = !lists.begun.is_empty();
+    *left = !lists.begun.is_over();
     lists.draining = true;
     Some(lists.take_round())
 }

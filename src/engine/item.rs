@@ -17,7 +17,7 @@ use core::mem::offset_of;
 use intrusive_collections::{LinkedListLink, RBTreeLink};
 use static_assertions::{assert_impl_all, const_assert_eq};
 
-use super::word::State;
+use super::word::{State, was_bh};
 use crate::sync::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Function of a work or delayed work, called at PASSIVE_LEVEL with the item's address.
@@ -135,6 +135,11 @@ impl work_struct {
             entry: LinkedListLink::new(),
             func: AtomicPtr::new(core::ptr::null_mut()),
         }
+    }
+
+    /// Whether it was on a `WQ_BH` queue last. It is idle.
+    pub(crate) fn was_in_drain(&self) -> bool {
+        was_bh(self.load().0)
     }
 
     /// The state now.

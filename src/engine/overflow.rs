@@ -23,8 +23,8 @@ use core::pin::pin;
 use intrusive_collections::UnsafeRef;
 
 use super::backend::{Backend, Status};
-use super::item::tasklet_struct;
 use super::locked::Raised;
+use super::round::Turn;
 use super::runtime::{PerCpu, Runtime};
 use super::wait::{Deferred, Waiter, Waiters};
 use crate::sync::Ordering::{Acquire, Release};
@@ -167,32 +167,33 @@ impl<B: Backend> Runtime<B> {
         B::unpin(before);
     }
 
-    /// Runs the tasklet whose turn it is; `false` if the thread has nothing to serve.
+    /// Runs the item whose turn it is; `false` if the thread has nothing to serve.
     fn serve_one(&self, per_cpu: &PerCpu<B>) -> bool {
         // P3: at DISPATCH_LEVEL on the CPU that the thread is tied to: neither its DPC nor another
         // drain runs there before the level is lowered.
         let level = B::raise_to_dispatch();
-        let tasklet = next_to_serve(per_cpu);
-        if let Some(tasklet) = tasklet {
-            self.run_tasklet(tasklet, per_cpu.index);
+        let turn = next_to_serve(per_cpu);
+        let served = turn.is_some();
+        if let Some(sub) = turn.and_then(|turn| self.run(turn, per_cpu.index)) {
+            per_cpu.lists.lock(&Raised::<B>::new()).put_back(sub);
         }
         B::lower(level);
-        tasklet.is_some()
+        served
     }
 }
 
-/// The tasklet whose turn it is; if there is none the thread stops serving (O1).
-fn next_to_serve<B: Backend>(per_cpu: &PerCpu<B>) -> Option<*mut tasklet_struct> {
+/// The item whose turn it is; if there is none the thread stops serving (O1).
+fn next_to_serve<B: Backend>(per_cpu: &PerCpu<B>) -> Option<Turn<B>> {
     let raised = Raised::<B>::new();
     let mut lists = per_cpu.lists.lock(&raised);
     if !lists.keeper.serves() {
         return None;
     }
-    let tasklet = lists.pop();
-    if tasklet.is_none() {
+    let turn = lists.pop();
+    if turn.is_none() {
         lists.keeper.keeping = Keeping::Awake;
     }
-    tasklet
+    turn
 }
 
 /// What the thread of a CPU calls.
@@ -203,4 +204,5 @@ unsafe extern "C" fn overflow_thread<B: Backend>(context: *mut c_void) {
     let runtime = per_cpu.runtime.load(Acquire);
     // SAFETY: `start_keepers` stored it; it stays until the thread is joined.
     unsafe { &*runtime }.keep(per_cpu);
+    B::thread_exit();
 }

@@ -8,7 +8,7 @@
 //!
 //! # Invariants
 //!
-//! - **Q1** When the queue's lock is released and a sub-queue has a work that `max_active` allows
+//! - **Q1** (A `WQ_BH` queue has H1 of [`super::bottom_half`] instead.) When the queue's lock is released and a sub-queue has a work that `max_active` allows
 //!   to start, and the queue is not frozen, then the queue is kicked, or a worker is *looking*: inside, between two works, and
 //!   about to claim. (A kick that NT's pool does not answer is [`super::rescue`]'s.) A claim that leaves a startable work behind kicks in turn. So each kick stands
 //!   for one claim, and a burst of works costs at most `max_active` kicks as long as none of them
@@ -26,6 +26,7 @@ use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_ada
 
 use super::backend::{Backend, TimerLevel};
 use super::claim::WorkerAdapter;
+use super::diagnostic::{Diagnostic, Report};
 use super::flush::Colours;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
@@ -144,6 +145,8 @@ pub(crate) struct QueueState<B: Backend> {
     pub(super) startable: u32,
     /// Workers that are looking (Q1).
     pub(super) looking: u32,
+    /// Sub-queues that are listed (H1).
+    pub(super) listed: u32,
     pub(crate) colours: Colours<B>,
     pub(super) workers: LinkedList<WorkerAdapter>,
     /// Callers that wait until the queue is empty and no worker is inside.
@@ -198,6 +201,7 @@ impl<B: Backend> Queue<B> {
                 next_sub: 0,
                 startable: 0,
                 looking: 0,
+                listed: 0,
                 colours: Colours::new(),
                 workers: LinkedList::new(WorkerAdapter::NEW),
                 idle_waiters: Waiters::default(),
@@ -236,7 +240,7 @@ impl<B: Backend> Queue<B> {
 
     /// The level of the timer that its delayed works are on.
     pub(super) fn timer_level(&self) -> TimerLevel {
-        if self.is(flag::MEM_RECLAIM) {
+        if self.is(flag::MEM_RECLAIM | flag::BH) {
             TimerLevel::Dispatch
         } else {
             TimerLevel::Passive
@@ -254,7 +258,7 @@ impl<B: Backend> Queue<B> {
         self.armed_works.with_mut(|list| f(unsafe { &mut *list }))
     }
 
-    /// Whether it was made with `flag`.
+    /// Whether it was made with `flag`, or with one of several.
     pub(crate) fn is(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
@@ -290,7 +294,7 @@ impl<B: Backend> Queue<B> {
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
-        if state.looking > 0 || !state.may_start() {
+        if self.is(flag::BH) || state.looking > 0 || !state.may_start() {
             return;
         }
         if !state.kicked {
@@ -317,7 +321,7 @@ impl<B: Backend> Queue<B> {
         deferred: &mut Deferred<B>,
     ) {
         let mut state = self.state.lock(raised);
-        self.link_locked(&mut state, work, at);
+        self.link_locked(&mut state, work, at, raised, deferred);
         if calls_worker {
             self.keep_kicked(&mut state, raised, deferred);
         }
@@ -336,12 +340,22 @@ impl<B: Backend> Queue<B> {
         if state.draining > 0 && !state.is_worker(thread) {
             return false;
         }
-        self.link_locked(&mut state, work, at);
+        self.link_locked(&mut state, work, at, raised, deferred);
         self.keep_kicked(&mut state, raised, deferred);
         true
     }
 
-    fn link_locked(&self, state: &mut QueueState<B>, work: &work_struct, at: At) {
+    fn link_locked(
+        &self,
+        state: &mut QueueState<B>,
+        work: &work_struct,
+        at: At,
+        raised: &Raised<B>,
+        deferred: &mut Deferred<B>,
+    ) {
+        if work.entry.is_linked() {
+            raised.say(Report::of(Diagnostic::LinkOverwritten, work, "queue_work"));
+        }
         let sub = self.sub_for(at.cpu);
         let colour = state.colours.enter();
         state.total += 1;
@@ -359,6 +373,9 @@ impl<B: Backend> Queue<B> {
         // ORDERING: Release publishes the link, and the caller's earlier stores, to whoever takes
         // the work; pairs with the Acquire of `work_struct::load` and the RMW of `claim`.
         work.data.swap(place.word(), Ordering::AcqRel);
+        if self.is(flag::BH) {
+            self.list(sub, state, deferred);
+        }
     }
 
     /// Takes `work` off `sub` if its word still is `word`, which says that it is linked there. The
@@ -382,8 +399,8 @@ impl<B: Backend> Queue<B> {
             unsafe { inner.works.cursor_mut_from_ptr(core::ptr::from_ref(work)) }.remove()
         });
         // ORDERING: AcqRel: the owner sees what the linker published and hands it on.
-        work.data
-            .swap(State::Transit { depth: 0 }.word(), Ordering::AcqRel);
+        let transit = State::Transit { depth: 0 }.word_after(self.is(flag::BH));
+        work.data.swap(transit, Ordering::AcqRel);
         self.leave_colour(&mut state, colour, deferred);
         true
     }
@@ -418,7 +435,8 @@ impl<B: Backend> QueueState<B> {
 
     /// Empty, and no worker inside or called to be.
     pub(crate) fn is_idle(&self) -> bool {
-        self.total == 0 && self.workers.is_empty() && self.rescue != Rescue::Called
+        let inside = !self.workers.is_empty() || self.listed > 0 || self.rescue == Rescue::Called;
+        self.total == 0 && !inside
     }
 }
 

@@ -22,7 +22,7 @@ use core::pin::pin;
 
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
-use super::backend::{Backend, Status, TimerLevel};
+use super::backend::{Backend, Irql, Status, TimerLevel};
 use super::claim::{Entrance, Worker};
 use super::locked::{Locked, Raised};
 use super::queue::{Queue, QueueState, flag};
@@ -281,11 +281,24 @@ impl<B: Backend> Runtime<B> {
         deferred.deliver(self, raised);
     }
 
+    /// Whether the caller runs on a rescuer's thread. IRQL: any; above APC the answer is no (N-26).
+    pub(crate) fn is_rescued(&self) -> bool {
+        if B::irql() > Irql::APC {
+            return false;
+        }
+        let thread = B::thread();
+        let raised = Raised::<B>::new();
+        let queues = self.queues.lock(&raised);
+        queues
+            .iter()
+            .any(|queue| queue.state.lock(&raised).is_rescuer(thread))
+    }
+
     /// Serves `queue` on a rescuer's thread.
     fn rescue(&self, queue: &Queue<B>) {
         // ORDERING: a counter; nothing is read on the strength of it.
         self.rescues.fetch_add(1, Relaxed);
-        let worker = pin!(Worker::new(B::thread()));
+        let worker = pin!(Worker::rescuer(B::thread()));
         queue.enter(worker.as_ref(), Entrance::Rescue, &Raised::new());
         self.work(queue, worker.as_ref());
     }

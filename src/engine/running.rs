@@ -24,9 +24,11 @@ use core::pin::Pin;
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
 use super::backend::Backend;
+use super::bottom_half::{ANY_DRAIN, is_drain};
 use super::claim::Claim;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
+use super::queue::flag;
 use super::sub_queue::SubQueue;
 use super::wait::{Waiter, Waiters, take_ready};
 use super::word::State;
@@ -45,6 +47,7 @@ pub(crate) struct Slot<B: Backend> {
     sequence: Cell<u64>,
     /// The sub-queue that counts the run.
     sub: Cell<*const SubQueue<B>>,
+    /// The thread, or the identity of a drain.
     thread: usize,
     /// The next instance of the same work (R3).
     held: Cell<Option<Claim<B>>>,
@@ -72,6 +75,16 @@ pub(crate) struct Shard<B: Backend> {
 /// The table.
 pub(crate) struct Running<B: Backend> {
     shards: [Locked<Shard<B>>; SHARDS],
+}
+
+/// What comes after a run.
+pub(crate) enum Ended<B: Backend> {
+    /// Nothing.
+    Over,
+    /// The twin that was held, in its place.
+    Twin { claim: Claim<B>, func: *mut () },
+    /// The twin that was held is held by another instance now, which `thread` runs.
+    Held { claim: Claim<B>, thread: usize },
 }
 
 /// What became of a claim.
@@ -127,10 +140,9 @@ impl<B: Backend> Running<B> {
         }
     }
 
-    /// Address of the work that `thread` is running, or zero. IRQL: <= APC to mean its caller.
-    pub(crate) fn current(&self, thread: usize) -> usize {
-        let raised = Raised::new();
-        self.with_slot_of(thread, &raised, |slot| slot.address.get())
+    /// Address of the work that `thread`, or the drain with that identity, is running, or zero.
+    pub(crate) fn current(&self, thread: usize, raised: &Raised<B>) -> usize {
+        self.with_slot_of(thread, raised, |slot| slot.address.get())
             .unwrap_or(0)
     }
 
@@ -174,7 +186,7 @@ impl<B: Backend> Shard<B> {
         // SAFETY: W1: we own the work until PENDING is cleared below, so the driver keeps it.
         let work = unsafe { &*claim.work };
         let func = work.function();
-        if !reentrant && let Some(twin) = self.twin(address, func) {
+        if !reentrant && let Some(twin) = self.twin_of_kind(address, func, slot.thread) {
             let place = State::Held {
                 sub: claim.sub.addr(),
                 colour: claim.colour,
@@ -204,32 +216,34 @@ impl<B: Backend> Shard<B> {
         // ORDERING: SeqCst: a full barrier between the end of PENDING and the function, as Linux
         // has (linux.md 2.5): whoever was refused before this has published its stores to this run,
         // by the same word. Nothing follows the work's address after this line (I2).
-        work.data
-            .swap(State::Idle { depth: 0 }.word(), Ordering::SeqCst);
+        let idle = State::Idle { depth: 0 }.word_after(is_drain(slot.thread));
+        work.data.swap(idle, Ordering::SeqCst);
     }
 
-    /// Ends the run in `slot`. If a twin is held there it starts in its place and is returned, unless
-    /// another instance still runs, which a reentrant queue may have started: then it is held there.
-    pub(crate) fn finish(
-        &mut self,
-        slot: Pin<&Slot<B>>,
-        woken: &mut Waiters<B>,
-    ) -> Option<(Claim<B>, *mut ())> {
+    /// Ends the run in `slot`. If a twin is held there it starts in its place, unless another instance
+    /// still runs, which a reentrant queue may have started: then it is held there.
+    pub(crate) fn finish(&mut self, slot: Pin<&Slot<B>>, woken: &mut Waiters<B>) -> Ended<B> {
         let (address, func) = (slot.address.get(), slot.func.get());
         let held = slot.held.take();
         let other = self
             .slots
             .iter()
             .find(|other| !core::ptr::eq(*other, slot.get_ref()) && other.runs(address, func));
-        if let (Some(claim), Some(other)) = (held, other) {
-            other.held.set(Some(claim));
-        } else if let Some(claim) = held {
-            // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
-            self.begin(slot, unsafe { &*claim.work }, woken);
-            slot.sub.set(claim.sub);
-            self.release(address, woken);
-            return Some((claim, func));
-        }
+        let ended = match (held, other) {
+            (None, _) => Ended::Over,
+            (Some(claim), Some(other)) => {
+                other.held.set(Some(claim));
+                let thread = other.thread;
+                Ended::Held { claim, thread }
+            }
+            (Some(claim), None) => {
+                // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
+                self.begin(slot, unsafe { &*claim.work }, woken);
+                slot.sub.set(claim.sub);
+                self.release(address, woken);
+                return Ended::Twin { claim, func };
+            }
+        };
         // SAFETY: `start` has linked it in this shard, and only its own thread unlinks it.
         unsafe {
             self.slots
@@ -237,7 +251,7 @@ impl<B: Backend> Shard<B> {
         }
         .remove();
         self.release(address, woken);
-        None
+        ended
     }
 
     /// Takes back the work held for `address` if its word still is `word`. The caller owns it then.
@@ -260,8 +274,10 @@ impl<B: Backend> Shard<B> {
             None
         })?;
         // ORDERING: AcqRel: as in `Queue::unlink`.
-        work.data
-            .swap(State::Transit { depth: 0 }.word(), Ordering::AcqRel);
+        // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is there.
+        let bh = unsafe { &*claim.sub }.queue().is(flag::BH);
+        let transit = State::Transit { depth: 0 }.word_after(bh);
+        work.data.swap(transit, Ordering::AcqRel);
         self.settle_waiters(address, woken);
         Some(claim)
     }
@@ -303,6 +319,23 @@ impl<B: Backend> Shard<B> {
         self.slots
             .iter()
             .any(|slot| slot.runs(address, func) && slot.thread == thread)
+    }
+
+    /// The twin that runs in a thread, if `identity` is one, else the twin that runs in a drain (H3).
+    fn twin_of_kind(&self, address: usize, func: *mut (), identity: usize) -> Option<&Slot<B>> {
+        self.slots
+            .iter()
+            .find(|slot| slot.runs(address, func) && is_drain(slot.thread) == is_drain(identity))
+    }
+
+    /// Whether an instance of the work runs in a drain.
+    pub(crate) fn is_running_in_drain(&self, address: usize, func: *mut ()) -> bool {
+        self.twin_of_kind(address, func, ANY_DRAIN).is_some()
+    }
+
+    /// The sub-queue that counts an instance of the work that runs.
+    pub(super) fn sub_of(&self, address: usize, func: *mut ()) -> Option<*const SubQueue<B>> {
+        self.twin(address, func).map(Slot::sub)
     }
 
     fn twin(&self, address: usize, func: *mut ()) -> Option<&Slot<B>> {

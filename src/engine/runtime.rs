@@ -77,6 +77,15 @@ pub(crate) struct PerCpu<B: Backend> {
     cancelled: AtomicU64,
 }
 
+impl<B: Backend> PerCpu<B> {
+    /// As [`Runtime::count_accepted`], for a raised caller that has found its CPU's slot.
+    #[inline]
+    pub(crate) fn count_accepted(&self) {
+        // ORDERING: published by whatever publishes the item.
+        self.accepted.fetch_add(1, Relaxed);
+    }
+}
+
 /// Callers that are inside a blocking call (G2).
 struct Visitors<B: Backend> {
     count: usize,
@@ -214,18 +223,10 @@ impl<B: Backend> Runtime<B> {
         unsafe { &*sub }
     }
 
-    /// As [`Self::count_accepted`], in the slot of this CPU.
-    #[inline]
-    pub(crate) fn count_accepted_in(&self, slot: u32, _raised: &Raised<B>) {
-        // ORDERING: as in `count_accepted`.
-        self.per_cpu(slot).accepted.fetch_add(1, Relaxed);
-    }
-
     /// An item becomes pending. Counted before others can find it, so that no run or cancel of it is
     /// counted first (G4).
     pub(crate) fn count_accepted(&self, _raised: &Raised<B>) {
-        // ORDERING: published by whatever publishes the item.
-        self.per_cpu(B::cpu()).accepted.fetch_add(1, Relaxed);
+        self.per_cpu(B::cpu()).count_accepted();
     }
 
     /// An item that was counted as accepted is refused by its queue after all.

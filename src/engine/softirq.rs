@@ -123,6 +123,21 @@ impl<B: Backend> Runtime<B> {
         per_cpu.off.depth.store(0, Relaxed);
         report::<B>(Diagnostic::LevelChanged, "the function", item, func);
     }
+
+    /// Makes the level after a work PASSIVE_LEVEL, and says so if it is another. IRQL: whatever the
+    /// function has left.
+    pub(super) fn restore_passive(&self, item: usize, func: usize) {
+        let level = B::irql();
+        if level == Irql::PASSIVE {
+            return;
+        }
+        if level >= Irql::DISPATCH {
+            // ORDERING: X1. A section that the function has begun ends with it.
+            self.per_cpu(B::cpu()).off.depth.store(0, Relaxed);
+        }
+        B::lower(Irql::PASSIVE);
+        report::<B>(Diagnostic::LevelChanged, "the function", item, func);
+    }
 }
 
 #[cold]

@@ -2,7 +2,7 @@
 //!
 //! The invariants are those of [`super::queue`].
 
-use intrusive_collections::LinkedList;
+use intrusive_collections::{LinkedList, LinkedListLink};
 
 use super::backend::Backend;
 use super::queue::{Queue, QueueState, WorkAdapter};
@@ -14,6 +14,8 @@ pub(crate) struct SubQueue<B: Backend> {
     queue: *const Queue<B>,
     /// Its place among the queue's, which is its CPU if the queue has one for each.
     index: u32,
+    /// On the list of its CPU, if the queue is a bottom-half one (H1).
+    pub(super) listed: LinkedListLink,
     state: UnsafeCell<SubState>,
 }
 
@@ -22,6 +24,8 @@ pub(crate) struct SubState {
     pub(super) works: LinkedList<WorkAdapter>,
     pub(super) active: u32,
     pub(super) max_active: u32,
+    /// It is on the list of its CPU, or with the drain there, or on its way (H1).
+    pub(super) is_listed: bool,
 }
 
 impl<B: Backend> SubQueue<B> {
@@ -30,10 +34,12 @@ impl<B: Backend> SubQueue<B> {
         Self {
             queue,
             index,
+            listed: LinkedListLink::new(),
             state: UnsafeCell::new(SubState {
                 works: LinkedList::new(WorkAdapter::NEW),
                 active: 0,
                 max_active,
+                is_listed: false,
             }),
         }
     }

@@ -60,9 +60,15 @@ pub(crate) fn destination(link: u32) -> (u32, bool) {
     (link >> CPU_SHIFT, link & HI != 0)
 }
 
-fn set_destination(tasklet: &tasklet_struct, cpu: u32, hi: bool, parked: u32) {
-    let value = cpu << CPU_SHIFT | if hi { HI } else { 0 } | parked;
-    // ORDERING: SeqCst: T3, when `parked` is set; else the caller owns SCHED.
+/// What [`destination`] reads.
+fn placed(cpu: u32, hi: bool) -> u32 {
+    cpu << CPU_SHIFT | if hi { HI } else { 0 }
+}
+
+/// Marks a tasklet as parked, for the list that it goes to when it is linked again.
+fn mark_parked(tasklet: &tasklet_struct, cpu: u32, hi: bool) {
+    let value = placed(cpu, hi) | PARKED;
+    // ORDERING: SeqCst: T3.
     let _ = tasklet
         .link
         .fetch_update(SeqCst, SeqCst, |link| Some(link & kind::MASK | value));
@@ -83,10 +89,15 @@ impl<B: Backend> Runtime<B> {
             return false;
         }
         // T2: SCHED is ours from here to the link, and this CPU is at HIGH_LEVEL meanwhile.
-        let cpu = self.slot_of(B::cpu());
-        set_destination(tasklet, cpu, hi, 0);
-        self.count_accepted_in(cpu, &raised);
-        self.link_tasklet(tasklet, cpu, hi, &raised);
+        let per_cpu = self.per_cpu(B::cpu());
+        let kind = tasklet.link.load(Relaxed) & kind::MASK;
+        // ORDERING: published by the lists' lock. Nobody else marks a tasklet whose SCHED is ours (T3); at
+        // most an enable takes away a mark that is not there.
+        tasklet
+            .link
+            .store(kind | placed(per_cpu.index, hi), Relaxed);
+        per_cpu.count_accepted();
+        self.link_on(tasklet, per_cpu, hi, &raised);
         true
     }
 
@@ -96,7 +107,7 @@ impl<B: Backend> Runtime<B> {
         let (_, hi) = destination(tasklet.link.load(Relaxed));
         // ORDERING: on no list, so the link is free to say who has counted it; the mark publishes it.
         tasklet.next.store(self.counted_by(), Relaxed);
-        set_destination(tasklet, cpu, hi, PARKED);
+        mark_parked(tasklet, cpu, hi);
         // T3: look again after the mark.
         self.unpark_if_runnable(tasklet, raised);
     }

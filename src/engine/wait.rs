@@ -22,6 +22,7 @@ use super::backend::{Backend, Irql, TimerLevel};
 use super::item::work_struct;
 use super::locked::Raised;
 use super::queue::{KickAdapter, Queue};
+use super::round::SubAdapter;
 use super::runtime::Runtime;
 use crate::sync::UnsafeCell;
 
@@ -157,6 +158,8 @@ pub(crate) struct Deferred<B: Backend> {
     pub(crate) woken: Waiters<B>,
     /// Whose work item is to be enqueued.
     pub(crate) kicks: LinkedList<KickAdapter<B>>,
+    /// Sub-queues that are to be put on the list of their CPU: before the section ends (H1).
+    pub(crate) subs: LinkedList<SubAdapter<B>>,
     /// Which timers may have to be armed earlier, by level.
     pub(crate) timers: [bool; 2],
 }
@@ -167,12 +170,16 @@ impl<B: Backend> Deferred<B> {
         Self {
             woken: LinkedList::new(WaiterAdapter::NEW),
             kicks: LinkedList::new(KickAdapter::NEW),
+            subs: LinkedList::new(SubAdapter::NEW),
             timers: [false; 2],
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.woken.is_empty() && self.kicks.is_empty() && self.timers == [false; 2]
+        self.woken.is_empty()
+            && self.kicks.is_empty()
+            && self.subs.is_empty()
+            && self.timers == [false; 2]
     }
 
     /// Adds `queue` to the kicks. Its `kicked` flag, which the caller has just set under the
@@ -196,7 +203,12 @@ impl<B: Backend> Deferred<B> {
 
     #[inline(never)]
     fn deliver_some(mut self, runtime: &Runtime<B>, raised: Raised<B>) {
-        if raised.from() <= Irql::DISPATCH {
+        while let Some(sub) = self.subs.pop_front() {
+            runtime.list_sub(sub, &raised);
+        }
+        if self.is_empty() {
+            drop(raised);
+        } else if raised.from() <= Irql::DISPATCH {
             raised.finish_at_dispatch(|| self.perform(runtime));
         } else {
             runtime.defer_to_dpc(self, &raised);
@@ -205,6 +217,7 @@ impl<B: Backend> Deferred<B> {
 
     /// Appends `other`.
     pub(crate) fn append(&mut self, mut other: Self) {
+        debug_assert!(other.subs.is_empty(), "sub-queues are listed at once");
         self.woken.back_mut().splice_after(other.woken.take());
         self.kicks.back_mut().splice_after(other.kicks.take());
         for (mine, other) in self.timers.iter_mut().zip(other.timers) {

@@ -37,6 +37,10 @@ const ADDRESS: u64 = !0xFF;
 const DEPTH_SHIFT: u32 = 16;
 const DEPTH: u64 = 0xFFFF << DEPTH_SHIFT;
 
+/// In the word of an idle work or one in transit: it was last on a `WQ_BH` queue, or runs from one.
+/// Linux's `WORK_OFFQ_BH`. No part of the state.
+const LAST_BH: u64 = 1 << COLOUR_SHIFT;
+
 /// How many colours there are; see [`super::flush`].
 pub(crate) const COLOURS: usize = 16;
 
@@ -102,6 +106,16 @@ impl State {
         }
     }
 
+    /// Encodes [`Self::Idle`] or [`Self::Transit`] of a work that was on a `WQ_BH` queue, or not.
+    pub(crate) const fn word_after(self, bh: bool) -> u64 {
+        self.word() | if bh { LAST_BH } else { 0 }
+    }
+
+    /// Encodes [`Self::Idle`] for a work whose word is `from`: [`Self::Idle`] or [`Self::Transit`] too.
+    pub(crate) const fn word_from(self, from: u64) -> u64 {
+        self.word_after(was_bh(from))
+    }
+
     /// Whether `work_pending` says yes.
     pub(crate) const fn is_pending(self) -> bool {
         match self {
@@ -109,6 +123,11 @@ impl State {
             Self::Transit { .. } | Self::Queue { .. } | Self::Held { .. } | Self::Timer => true,
         }
     }
+}
+
+/// Whether the work of an idle or transit word was last on a `WQ_BH` queue.
+pub(crate) const fn was_bh(word: u64) -> bool {
+    word & LAST_BH != 0
 }
 
 #[cfg(test)]
@@ -138,6 +157,20 @@ mod tests {
             assert_eq!(State::of(state.word()), *state);
             for other in &states[index + 1..] {
                 assert_ne!(state.word(), other.word(), "{state:?} and {other:?}");
+            }
+        }
+    }
+
+    /// That a work was on a `WQ_BH` queue is no part of its state, and goes from word to word.
+    #[test]
+    fn the_last_queue_is_no_part_of_the_state() {
+        for depth in [0, 1, u16::MAX] {
+            let transit = State::Transit { depth: 0 };
+            let idle = State::Idle { depth };
+            for bh in [false, true] {
+                assert_eq!(State::of(transit.word_after(bh)), transit);
+                let word = idle.word_from(transit.word_after(bh));
+                assert_eq!((State::of(word), was_bh(word)), (idle, bh));
             }
         }
     }

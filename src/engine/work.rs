@@ -10,7 +10,7 @@ use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::{At, Queue, flag};
+use super::queue::{At, Queue};
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
 use super::word::State;
@@ -63,6 +63,13 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
             .is_ok()
 }
 
+/// Ends the transit of a work that the caller owns: it is idle, and disabled `depth` times.
+fn set_idle(work: &work_struct, depth: u16) {
+    let idle = State::Idle { depth }.word_from(work.load().0);
+    // ORDERING: Release, for whoever queues it next.
+    work.data.swap(idle, AcqRel);
+}
+
 impl At {
     /// This CPU's sub-queue, to be run anywhere.
     pub(crate) fn here<B: Backend>(_raised: &Raised<B>) -> Self {
@@ -100,7 +107,7 @@ fn enable(work: &work_struct) -> Enabled {
         let Some(shallower) = depth.checked_sub(1) else {
             return Enabled::Underflow;
         };
-        let next = State::Idle { depth: shallower }.word();
+        let next = State::Idle { depth: shallower }.word_from(word);
         // ORDERING: Release: who queues next sees what was done while it was disabled.
         if work
             .data
@@ -127,7 +134,7 @@ pub(crate) fn disable_unattached(work: &work_struct) -> Option<bool> {
         let Some(deeper) = depth.checked_add(1) else {
             return Some(false);
         };
-        let next = State::Idle { depth: deeper }.word();
+        let next = State::Idle { depth: deeper }.word_from(word);
         // ORDERING: as in `Runtime::disable`.
         if work
             .data
@@ -221,7 +228,7 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) -> bool {
-        let linked = queue.try_link(work, at, B::thread(), raised, deferred);
+        let linked = queue.try_link(work, at, self.caller(raised), raised, deferred);
         if !linked {
             self.give_back(work, "queue_work", raised);
         }
@@ -297,7 +304,7 @@ impl<B: Backend> Runtime<B> {
         let pending = matches!(self.take(work, &raised, &mut deferred), Taken::Yes);
         if pending {
             // ORDERING: Release: whoever queues it next sees what the canceller did before.
-            work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
+            set_idle(work, 0);
             self.count_cancelled(&raised);
         }
         deferred.deliver(self, raised);
@@ -311,7 +318,7 @@ impl<B: Backend> Runtime<B> {
             match self.take(work, &raised, &mut deferred) {
                 Taken::Yes => {
                     // ORDERING: as in `cancel`; from here on queueing is refused.
-                    work.data.swap(State::Idle { depth: 1 }.word(), AcqRel);
+                    set_idle(work, 1);
                     self.count_cancelled(&raised);
                     break (true, true);
                 }
@@ -324,7 +331,7 @@ impl<B: Backend> Runtime<B> {
                         ));
                         break (false, false);
                     };
-                    let next = State::Idle { depth: deeper }.word();
+                    let next = State::Idle { depth: deeper }.word_from(word);
                     if work
                         .data
                         .compare_exchange(word, next, AcqRel, Relaxed)
@@ -341,14 +348,17 @@ impl<B: Backend> Runtime<B> {
 
     /// Address of the work that the caller is the function of, or zero. IRQL: any.
     pub(crate) fn current_work(&self) -> usize {
-        if B::irql() > Irql::APC {
+        let raised = Raised::<B>::new();
+        let me = self.drain_of(&raised);
+        if me.is_none() && raised.from() > Irql::APC {
             return 0;
         }
-        self.running.current(B::thread())
+        let me = me.unwrap_or_else(B::thread);
+        self.running.current(me, &raised)
     }
 
     /// Waits for the instances that run now. IRQL: <= APC.
-    fn wait_for_running(&self, work: &work_struct) -> bool {
+    pub(super) fn wait_for_running(&self, work: &work_struct) -> bool {
         let waiter = pin!(Waiter::<B>::for_work(work));
         let waiter = waiter.into_ref();
         waiter.prepare();
@@ -366,17 +376,17 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Cancels, keeps others from queueing meanwhile, and waits for running instances; `true` if it
-    /// was pending. IRQL: <= APC, else it does not wait and says so.
+    /// was pending. IRQL: as [`Self::wait_after_cancel`].
     pub(crate) fn cancel_sync(&self, work: &work_struct, name: &'static str) -> bool {
         if self.is_uninitialised(work, name) {
             return false;
         }
-        if !self.may_wait(work, name) || self.is_own_function(work, name) {
+        if self.is_own_function(work, name) {
             return self.cancel(work, Raised::new());
         }
         // Since 6.10 Linux holds others off by the disable depth, not by keeping PENDING.
         let disabled = self.disable(work, Raised::new());
-        self.wait_for_running(work);
+        self.wait_after_cancel(work, name);
         if disabled.deeper {
             enable(work);
         }
@@ -384,15 +394,15 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Disables once more, cancels, and waits for running instances; `true` if it was pending.
-    /// IRQL: <= APC, else it does not wait and says so.
+    /// IRQL: as [`Self::wait_after_cancel`].
     pub(crate) fn disable_sync(&self, work: &work_struct, name: &'static str) -> bool {
         if self.is_uninitialised(work, name) {
             return false;
         }
-        let waits = self.may_wait(work, name) && !self.is_own_function(work, name);
+        let own = self.is_own_function(work, name);
         let disabled = self.disable(work, Raised::new());
-        if waits {
-            self.wait_for_running(work);
+        if !own {
+            self.wait_after_cancel(work, name);
         }
         disabled.pending
     }
@@ -404,66 +414,7 @@ impl<B: Backend> Runtime<B> {
         shard.is_running(address, work.function())
     }
 
-    /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.
-    /// IRQL: <= APC.
-    pub(crate) fn flush_work(&self, work: &work_struct, name: &'static str) -> bool {
-        if self.is_uninitialised(work, name)
-            || !self.may_wait(work, name)
-            || self.is_own_function(work, name)
-        {
-            return false;
-        }
-        let report = Report::of(Diagnostic::WaitForOneself, work, name);
-        // Whoever looks for waits for a thread's own run finds the work by its address.
-        let address = core::ptr::from_ref(work).expose_provenance();
-        let waiter = pin!(Waiter::<B>::for_work(work));
-        let waiter = waiter.into_ref();
-        waiter.prepare();
-        let reclaiming = self.is_reclaiming();
-        loop {
-            let raised = Raised::<B>::new();
-            let mut shard = self.running.shard(address).lock(&raised);
-            let state = work.load().1;
-            let queued = match state {
-                // W2: wait until it is somewhere.
-                State::Transit { .. } => {
-                    drop(shard);
-                    drop(raised);
-                    relax();
-                    continue;
-                }
-                State::Queue { sub, .. } => {
-                    // SAFETY: Q4: the word was read in this raised section.
-                    let queue = unsafe { Self::sub_at(sub) }.queue();
-                    if reclaiming && !queue.is(flag::MEM_RECLAIM) {
-                        raised.say(Report::of(Diagnostic::FlushDependency, work, name));
-                    }
-                    true
-                }
-                State::Held { .. } => true,
-                State::Uninitialised | State::Idle { .. } | State::Timer => false,
-            };
-            if !shard.wait_for(waiter, queued) {
-                return false;
-            }
-            drop(shard);
-            let mut deferred = Deferred::new();
-            if let State::Queue { sub, .. } = state {
-                // SAFETY: Q4: the word was read in this raised section.
-                let sub = unsafe { Self::sub_at(sub) };
-                self.refuse_own_flush(sub, &raised, &mut deferred);
-            }
-            deferred.deliver(self, raised);
-            break;
-        }
-        let waited = waiter.wait_unless_refused();
-        if !waited {
-            report.print::<B>();
-        }
-        waited
-    }
-
-    fn is_uninitialised(&self, work: &work_struct, name: &'static str) -> bool {
+    pub(super) fn is_uninitialised(&self, work: &work_struct, name: &'static str) -> bool {
         let uninitialised = work.load().1 == State::Uninitialised;
         if uninitialised {
             Report::of(Diagnostic::WaitUninitialised, work, name).print::<B>();
@@ -471,7 +422,7 @@ impl<B: Backend> Runtime<B> {
         uninitialised
     }
 
-    fn may_wait(&self, work: &work_struct, name: &'static str) -> bool {
+    pub(super) fn may_wait(&self, work: &work_struct, name: &'static str) -> bool {
         let low = B::irql() <= Irql::APC;
         if !low {
             Report::of(Diagnostic::WaitAtDispatch, work, name).print::<B>();
@@ -480,16 +431,14 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Whether the caller is the work's own function: Linux deadlocks there.
-    fn is_own_function(&self, work: &work_struct, name: &'static str) -> bool {
+    pub(super) fn is_own_function(&self, work: &work_struct, name: &'static str) -> bool {
         let address = core::ptr::from_ref(work).addr();
         let own = {
             let raised = Raised::<B>::new();
-            let thread = B::thread();
-            self.running.shard(address).lock(&raised).is_running_on(
-                address,
-                work.function(),
-                thread,
-            )
+            let low = raised.from() <= Irql::APC;
+            let me = self.drain_of(&raised).or_else(|| low.then(B::thread));
+            let shard = self.running.shard(address).lock(&raised);
+            me.is_some_and(|me| shard.is_running_on(address, work.function(), me))
         };
         if own {
             Report::of(Diagnostic::WaitForOneself, work, name).print::<B>();

@@ -2,14 +2,13 @@
 
 use core::pin::{Pin, pin};
 
-use super::backend::{Backend, Irql};
+use super::backend::Backend;
 use super::claim::{Claim, Entrance, Worker};
-use super::diagnostic::{Diagnostic, report};
 use super::item::work_func_t;
 use super::locked::Raised;
 use super::placement::Placement;
 use super::queue::{Queue, flag};
-use super::running::{Slot, Start};
+use super::running::{Ended, Slot, Start};
 use super::runtime::Runtime;
 use super::wait::Deferred;
 use crate::sync::Ordering;
@@ -18,10 +17,10 @@ use crate::sync::Ordering;
 const BATCH: u32 = 32;
 
 /// A worker inside the queue that it serves.
-struct Serving<'a, B: Backend> {
-    queue: &'a Queue<B>,
-    worker: Pin<&'a Worker>,
-    slot: Pin<&'a Slot<B>>,
+pub(super) struct Serving<'a, B: Backend> {
+    pub(super) queue: &'a Queue<B>,
+    pub(super) worker: Pin<&'a Worker>,
+    pub(super) slot: Pin<&'a Slot<B>>,
 }
 
 impl<B: Backend> Runtime<B> {
@@ -64,7 +63,7 @@ impl<B: Backend> Runtime<B> {
             };
             self.execute(&serving, claim, &mut placement, raised, deferred);
         }
-        placement.restore();
+        placement.restore(queue);
         let raised = Raised::new();
         let mut deferred = Deferred::new();
         queue.leave(worker, &raised, &mut deferred);
@@ -104,6 +103,10 @@ impl<B: Backend> Runtime<B> {
         while let Some((claim, func)) = next {
             // SAFETY: `func` is the function that the driver gave at init.
             unsafe { call(func, &claim) };
+            // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose
+            // function it was.
+            self.restore_passive(claim.work.addr(), func.addr());
+            placement.check(claim.work.addr(), func.addr());
             next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }
@@ -114,7 +117,7 @@ impl<B: Backend> Runtime<B> {
     /// while it runs, so that what a work may ask of its queue does not depend on whose worker runs
     /// it (rows Q03, Q25). The served queue cannot be destroyed by it: its callback is on this
     /// stack.
-    fn end_run(
+    pub(super) fn end_run(
         &self,
         serving: &Serving<'_, B>,
         guest: Pin<&Worker>,
@@ -124,13 +127,21 @@ impl<B: Backend> Runtime<B> {
         let mut deferred = Deferred::new();
         // The address is a number here: the work may be gone (I2).
         let address = claim.work.addr();
-        let next = {
+        let ended = {
             let mut shard = self.running.shard(address).lock(&raised);
             shard.finish(serving.slot, &mut deferred.woken)
         };
-        if next.is_some() {
-            self.count_run(&raised);
-        }
+        let next = match ended {
+            Ended::Over => None,
+            Ended::Twin { claim, func } => {
+                self.count_run(&raised);
+                Some((claim, func))
+            }
+            Ended::Held { claim, thread } => {
+                self.refuse_waits_behind(&claim, thread, &raised, &mut deferred);
+                None
+            }
+        };
         // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is
         // there.
         let queue = unsafe { &*claim.sub }.queue();
@@ -157,15 +168,9 @@ impl<B: Backend> Runtime<B> {
 /// # Safety
 ///
 /// `func` is a [`work_func_t`], and the claim's work is the one that it was set in.
-unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
+pub(super) unsafe fn call<B: Backend>(func: *mut (), claim: &Claim<B>) {
     // SAFETY: the caller vouches for the function; function and data pointers have one size here.
     let function = unsafe { core::mem::transmute::<*mut (), work_func_t>(func) };
     // SAFETY: the driver's function takes its own work, which is the driver's again from here (I2).
     unsafe { function(claim.work) };
-    if B::irql() != Irql::PASSIVE {
-        // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose it was.
-        let (item, func) = (claim.work.addr(), func.addr());
-        report::<B>(Diagnostic::LevelChanged, "work function", item, func);
-        B::lower(Irql::PASSIVE);
-    }
 }

@@ -34,7 +34,11 @@ impl<B: Backend> Runtime<B> {
             report::<B>(Diagnostic::NotAttached, "alloc_workqueue", 0, 0);
             return None;
         }
+        let in_drains = flags & flag::BH != 0;
         let max_active = match max_active {
+            // One at a time on each CPU, since a drain is; a work that is held counts as active and
+            // keeps nobody back (H1).
+            _ if in_drains => u32::MAX,
             0 => MAX_ACTIVE_DEFAULT,
             asked => clamp_max_active::<B>(asked, "alloc_workqueue"),
         };
@@ -54,14 +58,17 @@ impl<B: Backend> Runtime<B> {
         // SAFETY: just written; freed only by `destroy_queue`.
         let queue = unsafe { &*place.cast::<Queue<B>>() };
         place.expose_provenance();
-        let Ok(item) = self.backend.work_item_create(place.cast()) else {
-            // SAFETY: nobody knows the queue yet.
-            unsafe { B::free(memory.as_ptr()) };
-            return None;
-        };
-        queue.set_work_item(item);
+        if !in_drains {
+            let Ok(item) = self.backend.work_item_create(place.cast()) else {
+                // SAFETY: nobody knows the queue yet.
+                unsafe { B::free(memory.as_ptr()) };
+                return None;
+            };
+            queue.set_work_item(item);
+        }
         if queue.start_rescuer(self).is_err() {
-            self.backend.work_item_delete(item);
+            // Only a queue with a work item has one.
+            self.backend.work_item_delete(queue.work_item());
             // SAFETY: nobody knows the queue yet.
             unsafe { B::free(memory.as_ptr()) };
             return None;
@@ -106,6 +113,7 @@ impl<B: Backend> Runtime<B> {
     /// `queue` may be gone, or somebody else may be ending it: then nothing happens.
     pub(crate) fn destroy_queue(&self, queue: *const Queue<B>) {
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
+        self.check_dependency(queue, "destroy_workqueue");
         if let Some(queue) = self.claim_end(this)
             && !self.end_queues(&[queue])
         {
@@ -138,7 +146,7 @@ impl<B: Backend> Runtime<B> {
     /// IRQL: <= DISPATCH.
     pub(crate) fn set_max_active(&self, queue: &Queue<B>, asked: i32) {
         let call = "workqueue_set_max_active";
-        if queue.is(flag::ORDERED) {
+        if queue.is(flag::ORDERED | flag::BH) {
             report_queue(Diagnostic::MaxActiveOfOrdered, call, queue);
             return;
         }
@@ -250,7 +258,9 @@ impl<B: Backend> Runtime<B> {
             // S2: an idle queue is on no rescuer's list, and nobody looks after it any more.
             queue.end_rescuer(self);
             // B2: waits for the callbacks of kicks that found nothing to do.
-            self.backend.work_item_delete(queue.work_item());
+            if !queue.is(flag::BH) {
+                self.backend.work_item_delete(queue.work_item());
+            }
         }
         // Q4: a callback's last kick may still be in a list; and no raised section knows it after
         // this.

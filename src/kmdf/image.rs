@@ -85,26 +85,24 @@ pub(crate) fn enter() -> Option<(&'static Runtime, Raised)> {
     Some((runtime, raised))
 }
 
-/// As [`enter`] for a call that makes an item pending: refused, and said so, unless the runtime
-/// accepts (G3).
+/// As [`enter`] for a call that makes an item pending: only while the runtime accepts (G3).
 #[inline(always)]
-pub(crate) fn enter_to_queue(
-    call: &str,
-    item: usize,
-    func: usize,
-) -> Option<(&'static Runtime, Raised)> {
-    let raised = Raised::new();
-    // ORDERING: SeqCst: as in `enter`.
-    let runtime = image().runtime.load(SeqCst);
-    // SAFETY: G1: as in `enter`.
-    if let Some(runtime) = unsafe { runtime.as_ref() }
-        && !runtime.is_closing()
-    {
-        return Some((runtime, raised));
+pub(crate) fn enter_accepting() -> Option<(&'static Runtime, Raised)> {
+    let (runtime, raised) = enter()?;
+    if runtime.is_closing() {
+        return None;
     }
-    drop(raised);
-    report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
-    None
+    Some((runtime, raised))
+}
+
+/// As [`enter_accepting`], and says so if it is refused.
+#[inline(always)]
+fn enter_to_queue(call: &str, item: usize, func: usize) -> Option<(&'static Runtime, Raised)> {
+    let entered = enter_accepting();
+    if entered.is_none() {
+        report::<Kmdf>(Diagnostic::NotAttached, call, item, func);
+    }
+    entered
 }
 
 /// As [`enter_to_queue`], with the queue that `target` names.

@@ -54,7 +54,7 @@ pub(crate) use self::absent::{Kmdf, attach, detach};
 mod image;
 #[cfg(feature = "alloc")]
 pub(crate) use self::image::generation;
-pub(crate) use self::image::{Target, enter, enter_to_queue, enter_to_target, visit};
+pub(crate) use self::image::{Target, enter, enter_accepting, enter_to_target, visit};
 #[cfg_attr(
     not(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin)))),
     allow(dead_code, reason = "nothing can be attached without a provider")

@@ -29,10 +29,14 @@ pub(crate) enum System {
     PowerEfficient,
     /// `system_freezable_power_efficient_wq`.
     FreezablePowerEfficient,
+    /// `system_bh_wq`.
+    BottomHalf,
+    /// `system_bh_highpri_wq`.
+    BottomHalfHighpri,
 }
 
 /// How many there are.
-pub(crate) const COUNT: usize = 8;
+pub(crate) const COUNT: usize = 10;
 
 impl System {
     const ALL: [Self; COUNT] = [
@@ -44,6 +48,8 @@ impl System {
         Self::Freezable,
         Self::PowerEfficient,
         Self::FreezablePowerEfficient,
+        Self::BottomHalf,
+        Self::BottomHalfHighpri,
     ];
 
     /// The name for messages, as Linux has it, and the flags.
@@ -60,6 +66,8 @@ impl System {
                 b"events_freezable_pwr_efficient",
                 flag::FREEZABLE | flag::POWER_EFFICIENT,
             ),
+            Self::BottomHalf => (b"events_bh", flag::BH),
+            Self::BottomHalfHighpri => (b"events_bh_highpri", flag::BH | flag::HIGHPRI),
         }
     }
 

@@ -62,6 +62,8 @@ pub(crate) enum Fault {
     NoDisable,
     /// A schedule is told, and now and then not called.
     LostSchedule,
+    /// `tasklet_trylock` is told, and neither it nor the unlock is called.
+    NoLock,
     /// Freeze and thaw are told, and not called.
     NoFreeze,
     /// A work that is told to be queued for a CPU is queued for any.
@@ -101,6 +103,8 @@ struct Plant {
     shape: &'static Shape,
     /// What is told of the bound queue.
     max_active: u32,
+    /// A tasklet that runs schedules itself as long as calls are left: more than a DPC may do.
+    busy: bool,
     /// Works of bound queues run on the CPU that they are queued on.
     pin: bool,
     /// The unbound queue can be frozen.
@@ -211,6 +215,7 @@ impl Plant {
             cpus,
             shape: Shape::choose(),
             max_active,
+            busy: choose(16) == 0,
             pin,
             freezable,
             attachment: Mutex::new(Some(rig.attachment())),
@@ -296,7 +301,7 @@ impl Plant {
     fn linger(&self) {
         match choose(8) {
             _ if !self.shape.leisurely => (0..choose(3)).for_each(|_| preempt()),
-            0 => world::sleep_100ns(u64::from(1 + choose(2 * TICK_100NS))),
+            0 => world::sleep_100ns(u64::from(1 + choose(4 * TICK_100NS))),
             1 => world::sleep_100ns(u64::from(1 + choose(400))),
             2 | 3 => {}
             _ => give_way(),
@@ -412,6 +417,7 @@ impl Plant {
         self.must(entered);
         give_way();
         match choose(6) {
+            _ if self.busy => self.produce("by a tasklet", || self.schedule(account, true)),
             0 => self.produce("by a tasklet", || self.schedule(account, true)),
             1 => self.produce("by a tasklet", || self.poke(None)),
             _ => {}
@@ -508,6 +514,12 @@ impl Plant {
             return;
         }
         let counts = counters();
+        if counts.overflows > 0 {
+            self.reach("a DPC left its tasklets to the thread");
+        }
+        if counts.rescues > 0 {
+            self.reach("a rescuer came");
+        }
         let within = |what: &str, value: u64, (least, most): (u64, u64)| {
             sim_assert!(
                 (least..=most).contains(&value),

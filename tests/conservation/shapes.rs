@@ -20,6 +20,8 @@ pub(crate) enum Event {
     Kill,
     /// A disable, other calls, an enable.
     DisableTasklet,
+    /// A lock, other calls, an unlock.
+    LockTasklet,
     FlushQueue,
     DrainQueue,
     /// Another `max_active` for a queue.
@@ -92,6 +94,7 @@ pub(crate) const SHAPES: [Shape; 8] = [
             Schedule,
             Kill,
             DisableTasklet,
+            LockTasklet,
             DisableWork,
             FlushQueue,
             Interrupt,
@@ -155,6 +158,7 @@ pub(crate) const SHAPES: [Shape; 8] = [
             Kill,
             DisableTasklet,
             DisableTasklet,
+            LockTasklet,
             Interrupt,
         ],
         calls: &[Call::Queue],

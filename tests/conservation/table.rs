@@ -38,6 +38,8 @@ pub(crate) enum Actor {
     TaskletDisable,
     DisableNosync,
     TaskletEnable,
+    Trylock,
+    Unlock,
 }
 
 /// The state of a work, by its word.
@@ -249,17 +251,22 @@ const BEGINS_HELD: &[Row] = &[(Place::Held, Place::Idle, &[Engine])];
 const TASKLET: &[(&str, Step, &[Actor])] = &[
     ("0**0", Step::SetSched, &[Schedule, HiSchedule, Kill]),
     ("1***", Step::Refused, &[Schedule, HiSchedule, Kill]),
-    // A killer gives SCHED back when the run is over.
+    // A killer gives SCHED back when the run is over. Somebody may have locked it since: see `witness`.
     ("10*0", Step::ClearSched, &[Kill]),
-    // T1: only a drain takes and gives RUN.
+    ("11*0", Step::ClearSched, &[Kill]),
+    // T1: only a drain, and who locks it, take and give RUN.
     ("10*0", Step::SetRun, &[Engine]),
+    ("00*0", Step::SetRun, &[Trylock]),
+    ("10**", Step::SetRun, &[Trylock]),
+    ("01*0", Step::Refused, &[Trylock]),
+    ("11**", Step::Refused, &[Trylock]),
     ("11*0", Step::Refused, &[Engine]),
     ("11*0", Step::ClearSched, &[Engine]),
-    ("01*0", Step::ClearRun, &[Engine]),
-    ("11**", Step::ClearRun, &[Engine]),
+    ("01*0", Step::ClearRun, &[Engine, Unlock]),
+    ("11**", Step::ClearRun, &[Engine, Unlock]),
     // T3: who makes it runnable takes the mark away.
     ("1**0", Step::Park, &[Engine]),
-    ("1**1", Step::Unpark, &[Engine, TaskletEnable]),
+    ("1**1", Step::Unpark, &[Engine, TaskletEnable, Unlock]),
     ("0**0", Step::CountUp, &[TaskletDisable, DisableNosync]),
     ("1***", Step::CountUp, &[TaskletDisable, DisableNosync]),
     ("0*10", Step::CountDown, &[TaskletEnable]),

@@ -8,6 +8,7 @@
 //! | `tasklet-concurrency` | a tasklet is never twice inside itself, whatever the rule for works |
 //! | `schedule` | no more runs than schedules; a run sees the store before the last schedule (T27) |
 //! | `disable` | nobody is inside when it returns, and nobody comes before an enable begins (T16) |
+//! | `lock` | nobody is inside when `tasklet_trylock` has said yes, and nobody comes before the unlock begins |
 //! | `kill` | what was scheduled before has run; without schedules nobody is inside or comes (T12) |
 
 use super::ledger::{Verdict, law};
@@ -31,6 +32,10 @@ struct Tasklet {
     kills: (u32, u64),
     /// Disables that have returned, and enables that have begun.
     disabled: i64,
+    /// Locks that are held, or are being tried or given back.
+    locking: u32,
+    /// Locks that are held for certain.
+    locked: u32,
 }
 
 /// A schedule that is under way.
@@ -112,7 +117,39 @@ impl Accounts {
         })?;
         law("disable", disabled <= 0, || {
             format!("tasklet {tasklet} runs, disabled {disabled}")
+        })?;
+        let locked = account.locked;
+        law("lock", locked == 0, || {
+            format!("tasklet {tasklet} runs, and is locked")
         })
+    }
+
+    /// `tasklet_trylock` is about to be called.
+    pub(crate) fn trylock_begins(&mut self, tasklet: usize) {
+        self.0[tasklet].locking += 1;
+    }
+
+    /// It has returned.
+    pub(crate) fn trylock_ends(&mut self, tasklet: usize, taken: bool) -> Verdict {
+        let account = &mut self.0[tasklet];
+        if !taken {
+            account.locking -= 1;
+            return Ok(());
+        }
+        account.locked += 1;
+        let (inside, locked) = (account.inside, account.locked);
+        law("lock", inside == 0 && locked == 1, || {
+            format!("tasklet {tasklet}: {inside} inside, locked {locked} times")
+        })
+    }
+
+    /// `tasklet_unlock` is about to be called, and has returned.
+    pub(crate) fn unlock_begins(&mut self, tasklet: usize) {
+        self.0[tasklet].locked -= 1;
+    }
+
+    pub(crate) fn unlock_ends(&mut self, tasklet: usize) {
+        self.0[tasklet].locking -= 1;
     }
 
     /// The function is about to be left.
@@ -157,14 +194,17 @@ impl Accounts {
             seen,
             inside,
             kills,
+            locking,
             ..
         } = *account;
         law("kill", seen >= ticket.owed, || {
             format!("schedule {} has not run, seen {seen}", ticket.owed)
         })?;
         let quiet = ticket.quiet && account.external == ticket.external;
-        // Another killer may own SCHED for a moment.
-        let idle = inside == 0 && (state == 0 || kills.0 > 0);
+        // Another killer may own SCHED for a moment, and who locks it RUN.
+        let sched = state & 1 != 0 && kills.0 == 0;
+        let run = state & 2 != 0 && locking == 0;
+        let idle = inside == 0 && !sched && !run;
         law("kill", !quiet || idle, || {
             format!("nobody schedules, and {inside} inside, state {state}")
         })?;

@@ -289,6 +289,31 @@ impl Plant {
         }
     }
 
+    /// Locks, if that is possible, does what does not wait, unlocks.
+    fn lock_for_a_while(&self, account: usize) {
+        let tasklet = self.tasklets()[account];
+        let really = !self.is(Fault::NoLock);
+        // SAFETY: the item is alive.
+        let lock = || !really || unsafe { tasklet_trylock(tasklet.raw()) };
+        self.lock().tasklets.trylock_begins(account);
+        let taken = self.witness.acting(Actor::Trylock, lock);
+        let locked = self.lock().tasklets.trylock_ends(account, taken);
+        self.must(locked);
+        if !taken {
+            return;
+        }
+        self.schedule(account, false);
+        self.linger();
+        self.lock().tasklets.unlock_begins(account);
+        if really {
+            // SAFETY: the item is alive, and locked by this thread.
+            let unlock = || unsafe { tasklet_unlock(tasklet.raw()) };
+            self.witness.acting(Actor::Unlock, unlock);
+        }
+        self.lock().tasklets.unlock_ends(account);
+        self.reach("a tasklet was locked");
+    }
+
     /// What a thread does.
     pub(super) fn traffic(self: &Arc<Self>) {
         let (least, more) = self.shape.events;
@@ -305,6 +330,7 @@ impl Plant {
                 Event::Schedule => self.schedule(tasklet, false),
                 Event::Kill => self.kill(tasklet),
                 Event::DisableTasklet => self.disable_for_a_while(tasklet),
+                Event::LockTasklet => self.lock_for_a_while(tasklet),
                 Event::FlushQueue => self.flush_queue(),
                 Event::DrainQueue => self.drain_queue(),
                 Event::MaxActive => self.change_max_active(),

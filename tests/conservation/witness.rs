@@ -46,6 +46,8 @@ struct TaskletView {
     count: i64,
     /// Who has set RUN.
     owner: Option<Context>,
+    /// By `tasklet_trylock`.
+    locked: bool,
 }
 
 impl TaskletView {
@@ -60,6 +62,7 @@ impl TaskletView {
             },
             count: 0,
             owner: None,
+            locked: false,
         }
     }
 }
@@ -329,9 +332,14 @@ impl Seen {
         match step {
             Step::Refused => {}
             Step::SetSched => view.bits.sched = true,
-            Step::ClearSched => view.bits.sched = false,
+            Step::ClearSched => {
+                let over = actor != Actor::Kill || !from.run || view.locked;
+                law("owner", over, || "a kill is over, and it runs".to_owned())?;
+                view.bits.sched = false;
+            }
             Step::SetRun => {
                 view.bits.run = true;
+                view.locked = actor == Actor::Trylock;
                 view.owner = Some(context);
             }
             Step::ClearRun => {

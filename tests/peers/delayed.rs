@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use bottomhalf::linux::*;
-use kmdf_mock::world::{self, Gate};
+use kmdf_mock::world::{self, Gate, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Work, Wq, punctual, sleep_jiffies, wait_until};
-use super::{Calls, LINUX, Reached, any_queue, convicts, each, give_way, holds, racing, rows};
+use super::{
+    Calls, LINUX, Reached, any_queue, convicts, each, give_way, holds, queue_on, racing, rows,
+};
 
 /// B-08: flush_delayed_work of an armed work, at any moment of its life: the function has ended when it
 /// returns, with works of other callers queued before and behind it.
@@ -164,4 +166,41 @@ fn b58_a_delayed_work_is_not_starved() {
         ..LINUX
     };
     convicts(racing, scenario, planted, "jiffies late");
+}
+
+/// B-58 on the queues of CPUs: as long as NT brings one thread only, the works of every CPU get their turn,
+/// whatever those of the others do, and wherever the thread is.
+#[test]
+fn b58_every_cpu_gets_its_turn() {
+    fn scenario(_: &Rig, calls: Calls) {
+        let wq = (calls.alloc)(0, 2);
+        let stop = Gate::new();
+        let works: Vec<_> = (0..8)
+            .map(|index| {
+                let stop = stop.clone();
+                Work::new(move |work, _| {
+                    if !stop.is_open() {
+                        queue_on(index % 4, work, wq);
+                    }
+                })
+            })
+            .collect();
+        for (cpu, work) in (0..4).cycle().zip(&works) {
+            world::run_on_cpu(cpu, || sim_assert!(work.queue(wq)));
+        }
+        sleep_jiffies(20);
+        stop.open();
+        wq.destroy();
+        let runs: Vec<_> = works.iter().map(|work| work.runs()).collect();
+        let (least, most) = (runs.iter().min(), runs.iter().max());
+        sim_assert!(
+            least.map(|least| least * 20) >= most.copied(),
+            "starved: {runs:?}"
+        );
+        works.into_iter().for_each(Work::free);
+    }
+    fn one_thread(seed: u64) -> Sim {
+        racing(seed).workers(1)
+    }
+    holds(one_thread, 20, scenario);
 }

@@ -10,8 +10,8 @@ use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{NonReentrant, Rig, TICK_100NS, Work, Wq, sleep_jiffies};
 use super::{
-    BOTH, Calls, LINUX, Reached, any_queue, cancel, convicts, each, give_way, holds, racing, rows,
-    start,
+    BOTH, Calls, LINUX, Reached, any_queue, cancel, convicts, each, give_way, holds, in_real_time,
+    queue_on, racing, rows, start,
 };
 
 /// B-03: ten threads queue one work again and again: it runs at least once, at most as often as it was
@@ -256,6 +256,38 @@ fn b54_one_work_and_two_queues() {
     );
 }
 
+/// B-54 on one queue: two threads queue one work for two CPUs. Each accepted queueing is one run, on the CPU
+/// that was asked for, unless the work is queued while it runs: then where it runs, under NonReentrant.
+#[test]
+fn b54_one_work_and_two_cpus() {
+    rows(racing, 100, |rig| {
+        let wq = Wq::bound();
+        let work = Work::new(|_, _| give_way(6));
+        let mut accepted = 0;
+        for round in 1..=12 {
+            let alone = world::choose(2) == 0;
+            if alone {
+                wq.flush();
+            }
+            let before = work.runs();
+            let threads = [1, 2].map(|cpu| start("queue", move || queue_on(cpu, work, wq)));
+            let [one, two] = threads.map(super::Call::join);
+            accepted += u32::from(one) + u32::from(two);
+            sim_assert!(!alone || one || two, "round {round}");
+            if alone && one != two {
+                wq.flush();
+                let cpu = work.seen().cpu(before as usize);
+                sim_assert_eq!(cpu, if one { 1 } else { 2 });
+            }
+        }
+        wq.flush();
+        sim_assert_eq!((work.runs(), work.pending()), (accepted, false));
+        sim_assert!(rig.reentrance != NonReentrant || work.seen().most_inside() == 1);
+        wq.destroy();
+        work.free();
+    });
+}
+
 /// B-55: `mod_delayed_work` at the very time at which the timer expires: the work is never stuck, every
 /// modification that was told *not pending* is a run more, and none is lost.
 #[test]
@@ -307,11 +339,11 @@ fn b55_modified_as_its_timer_expires() {
 
 /// B-63: PENDING changes hands between a worker that takes the work off its list and callers that link it
 /// again, on this queue and on another, at every point at which they can meet: no link is written by two,
-/// so no work is lost, and the stores before each queueing are seen. (On the weak memory of other
-/// processors this needs a model checker; the sequences are all here.)
+/// so no work is lost, and the stores before each queueing are seen. In the simulator with any order of the
+/// accesses, and on this machine's processors with what they make of the barriers.
 #[test]
 fn b63_pending_changes_hands_at_every_point() {
-    rows(racing, 150, |_| {
+    fn scenario(_: &Rig) {
         let queues = [Wq::with(0, 1), Wq::ordered(), any_queue()];
         let (stored, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let works = [0; 2].map(|_| {
@@ -341,7 +373,9 @@ fn b63_pending_changes_hands_at_every_point() {
             work.free();
         }
         sim_assert_eq!(seen.load(SeqCst), 36);
-    });
+    }
+    rows(racing, 150, scenario);
+    in_real_time(30, scenario);
 }
 
 /// B-67: a cancel at the instant at which a worker takes the work off its list: it has the work, or it waits

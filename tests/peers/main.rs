@@ -25,8 +25,8 @@ use std::sync::{Arc, Mutex};
 use bottomhalf::WorkReentrance;
 use bottomhalf::linux::*;
 use kmdf_mock::sim_assert;
-use kmdf_mock::world::{self, Failure, Gate, Preemption, Sim};
-use support::{NonReentrant, Rig, SelfReentrant, Tasklet, Work, Wq, machine, rows_on};
+use kmdf_mock::world::{self, Failure, Gate, Live, Preemption, Sim};
+use support::{NonReentrant, Rig, SelfReentrant, TICK_100NS, Tasklet, Work, Wq, machine, rows_on};
 
 /// The calls of a scenario. A control replaces some of them.
 #[derive(Clone, Copy)]
@@ -106,6 +106,20 @@ fn holds(machine: fn(u64) -> Sim, seeds: u64, scenario: Scenario) {
 /// As [`holds`], for a scenario that has no control here.
 fn rows(machine: fn(u64) -> Sim, seeds: u64, scenario: fn(&Rig)) {
     rows_on(machine, seeds * soak(), scenario);
+}
+
+/// Plays a scenario on threads of the operating system, in real time. A failure ends the process.
+fn in_real_time(rounds: u64, scenario: fn(&Rig)) {
+    for reentrance in BOTH {
+        for _ in 0..rounds * soak() {
+            let run = Live::new().tick_100ns(TICK_100NS).run(move || {
+                let rig = Rig::new(reentrance);
+                scenario(&rig);
+                rig.finish();
+            });
+            run.unwrap_or_else(|failure| panic!("{failure}"));
+        }
+    }
 }
 
 /// The control: with `planted` some seed fails, under each rule, and the first that does is called `name`.
@@ -205,6 +219,12 @@ impl<T> Call<T> {
 fn cancel(work: Work) -> bool {
     // SAFETY: the item is alive in every scenario.
     unsafe { cancel_work(work.work()) }
+}
+
+/// Linux: `queue_work_on`.
+fn queue_on(cpu: i32, work: Work, wq: Wq) -> bool {
+    // SAFETY: item and queue are alive in every scenario.
+    unsafe { queue_work_on(cpu, wq.0, work.work()) }
 }
 
 /// Linux: `disable_work_sync`.

@@ -9,7 +9,8 @@ use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use super::support::{Rig, Tasklet, sleep_jiffies, spin_until, wait_until};
 use super::{
-    Calls, LINUX, blocked, convicts, end, give_way, holds, impatient, racing, rows, single, start,
+    Calls, LINUX, blocked, convicts, each, end, give_way, holds, impatient, racing, rows, single,
+    start,
 };
 
 /// A schedule as it is where a disabled tasklet is not scheduled.
@@ -395,4 +396,77 @@ fn blocked_kill(tasklet: Tasklet) -> Tasklet {
     tasklet.enable();
     killer.join();
     tasklet
+}
+
+/// Linux: `tasklet_trylock`.
+fn trylock(tasklet: Tasklet) -> bool {
+    // SAFETY: the item is alive in every scenario.
+    unsafe { tasklet_trylock(tasklet.raw()) }
+}
+
+/// Linux: `tasklet_unlock`.
+fn unlock(tasklet: Tasklet) {
+    // SAFETY: as in `trylock`, and the caller has locked it.
+    unsafe { tasklet_unlock(tasklet.raw()) };
+}
+
+/// B-36 with the lock: a schedule while somebody has locked the tasklet is kept, also if it is disabled in the
+/// meantime, and is seen by a run when both are over.
+#[test]
+fn b36_a_schedule_while_locked_is_kept() {
+    fn scenario(_: &Rig, calls: Calls) {
+        let (stored, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let (read, note) = (Arc::clone(&stored), Arc::clone(&seen));
+        let tasklet = Tasklet::new(move |_, _| note.store(read.load(SeqCst), SeqCst));
+        sim_assert!(trylock(tasklet) && !trylock(tasklet));
+        (calls.schedule)(tasklet);
+        world::settle();
+        sim_assert_eq!(tasklet.runs(), 0, "it runs while it is locked");
+        // Nobody runs it, but it is locked: a disable that waits would wait.
+        // SAFETY: the item is alive.
+        unsafe { tasklet_disable_nosync(tasklet.raw()) };
+        unlock(tasklet);
+        world::settle();
+        sim_assert_eq!(tasklet.runs(), 0, "it runs while it is disabled");
+        (calls.enable)(tasklet);
+        world::settle();
+        sim_assert_eq!(tasklet.runs(), 1, "the schedule is lost");
+        let locker = world::spawn("locker", Some(1), move || {
+            for _ in 0..6 {
+                if trylock(tasklet) {
+                    give_way(5);
+                    unlock(tasklet);
+                }
+            }
+        });
+        let schedulers = [2, 3].map(|cpu| {
+            let stored = Arc::clone(&stored);
+            world::spawn("scheduler", Some(cpu), move || {
+                for _ in 0..6 {
+                    stored.fetch_add(1, SeqCst);
+                    (calls.schedule)(tasklet);
+                    give_way(5);
+                }
+            })
+        });
+        locker.join();
+        each(schedulers, world::Thread::join);
+        world::settle();
+        sim_assert_eq!(seen.load(SeqCst), 12, "the schedule is lost");
+        sim_assert_eq!((tasklet.state(), tasklet.seen().most_inside()), (0, 1));
+        end(tasklet);
+    }
+    holds(racing, 150, scenario);
+    // The run is dropped, and SCHED with it.
+    let schedule: fn(Tasklet) = |tasklet| {
+        if tasklet.state() & TASKLET_STATE_RUN == 0 {
+            tasklet.schedule();
+        }
+    };
+    convicts(
+        racing,
+        scenario,
+        Calls { schedule, ..LINUX },
+        "the schedule is lost",
+    );
 }

@@ -78,16 +78,24 @@ fn b06_every_flush_of_a_queue_is_woken() {
     );
 }
 
-/// B-14: what is pending when a queue is destroyed runs: a hundred works, some of them held back.
+/// B-14: what is pending when a queue is destroyed runs: a hundred works, some of them held back, also if the
+/// queue is frozen.
 #[test]
 fn b14_destroy_runs_what_is_pending() {
-    fn scenario(_: &Rig, calls: Calls) {
-        let wq = Wq::with(0, 2);
+    fn scenario(rig: &Rig, calls: Calls) {
+        let frozen = world::choose(2) == 0;
+        let wq = Wq::with(WQ_FREEZABLE, 2);
+        if frozen {
+            rig.attachment().freeze();
+        }
         let works: Vec<_> = (0..100).map(|_| Work::counting()).collect();
         works.iter().for_each(|work| sim_assert!(work.queue(wq)));
         (calls.destroy)(wq);
         let ended = works.iter().filter(|work| work.seen().ended() == 1).count();
         sim_assert_eq!(ended, 100, "works that ran");
+        if frozen {
+            rig.attachment().thaw();
+        }
         works.into_iter().for_each(Work::free);
     }
     holds(racing, 20, scenario);
@@ -144,6 +152,10 @@ fn b16_unload_ends_works_that_queue_themselves() {
             super::run_first(work, wq);
         }
         give_way(200);
+        if world::choose(2) == 0 {
+            // A suspended device can be removed.
+            rig.attachment().freeze();
+        }
         let begin = jiffies();
         rig.detach();
         sim_assert!(

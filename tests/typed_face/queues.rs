@@ -258,12 +258,20 @@ fn builders_say_how_a_work_meets_itself_and_where_it_runs() {
             sim_assert_eq!(device.resets.load(SeqCst), 2);
         }
         let queue = Workqueue::bound(c"where").percpu().build().unwrap();
+        // None ends before the last one is made: a closure in the memory of one that has just ended might be
+        // taken for it, as in Linux, and run where that one ran.
+        let gate = Gate::new();
         for cpu in 0..4 {
+            let gate = gate.clone();
             let spawned = world::run_on_cpu(cpu, || {
-                queue.try_spawn(move || sim_assert_eq!(world::current_cpu(), cpu))
+                queue.try_spawn(move || {
+                    sim_assert_eq!(world::current_cpu(), cpu);
+                    gate.wait();
+                })
             });
             sim_assert!(spawned.is_ok());
         }
+        gate.open();
     });
 }
 

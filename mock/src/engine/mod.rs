@@ -37,8 +37,10 @@ pub(crate) trait Engine: Send + Sync {
     }
     /// A preemption point: delivers what this CPU's IRQL allows, and may let others go first. *Switches.*
     fn preempt(&self, w: &World);
-    /// One round of a busy wait: lets the other CPUs go first. *Switches.*
-    fn spin(&self, w: &World);
+    /// One round of a busy wait for the lock at the address `lock`: lets the other CPUs go first. *Switches.*
+    fn spin(&self, w: &World, lock: usize);
+    /// The lock at the address `lock` is free.
+    fn unlocked(&self, w: &World, lock: usize);
     /// The CPU that the caller is on.
     fn cpu(&self) -> u32;
     /// The IRQL of that CPU.

@@ -16,6 +16,7 @@ pub unsafe extern "C" fn KeInitializeSpinLock(SpinLock: PKSPIN_LOCK) {
     pool::touch(w, SpinLock.addr(), "KeInitializeSpinLock");
     // SAFETY: the caller promises valid memory that nobody else uses yet.
     unsafe { SpinLock.write(0) };
+    w.engine.unlocked(w, SpinLock.addr());
 }
 
 /// Raises to DISPATCH_LEVEL, takes the lock, returns the IRQL before. `DV(0xC4,0x42)` above
@@ -104,7 +105,7 @@ fn acquire(w: &World, lock: PKSPIN_LOCK) {
                 "DV(0xC4,0x1000)",
                 "a spin lock is acquired on the CPU that holds it".to_owned(),
             ),
-            Err(_) => w.engine.spin(w),
+            Err(_) => w.engine.spin(w, lock.addr()),
         }
     }
     done(w);
@@ -121,4 +122,5 @@ fn release(w: &World, lock: PKSPIN_LOCK) {
             "a spin lock is released by a CPU that does not hold it".to_owned(),
         );
     }
+    w.engine.unlocked(w, lock.addr());
 }

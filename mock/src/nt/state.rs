@@ -9,6 +9,8 @@ use crate::nt::processor::ChangeCallbacks;
 use crate::nt::timer::{Expired, Timers};
 use crate::nt::workers::Workers;
 use crate::world::config::Config;
+use crate::world::pool;
+use crate::world::state::World;
 
 /// All of it, behind the lock of the world.
 pub(crate) struct NtState {
@@ -66,12 +68,15 @@ pub(crate) enum Kind {
     Idle,
 }
 
+// SAFETY: the object is a block of the world's arena that is never freed, and is written once, when it is made.
+unsafe impl Send for Thread {}
+
 /// A thread object.
 pub(crate) struct Thread {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     /// The object that `PKTHREAD` points to.
-    pub(crate) object: Box<ThreadObject>,
+    pub(crate) object: *mut ThreadObject,
     pub(crate) references: i64,
     pub(crate) finished: bool,
     /// The CPUs that it may run on.
@@ -88,16 +93,12 @@ pub(crate) struct Thread {
     pub(crate) wait_status: Option<NTSTATUS>,
 }
 
-/// The memory of a thread object: its address is the identity of the thread.
+/// The memory of a thread object, whose inside is NT's: its address is the identity of the thread.
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub(crate) struct ThreadObject {
-    pub(crate) magic: u64,
-    pub(crate) id: ThreadId,
+    opaque: [u64; 16],
 }
-
-/// Marks a thread object.
-pub(crate) const THREAD_MAGIC: u64 = 0x6461_6572_6854_544E;
 
 /// What a blocked thread waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,15 +173,19 @@ impl NtState {
     }
 
     /// A new thread object.
-    pub(crate) fn add_thread(&mut self, name: String, kind: Kind, affinity: u64) -> ThreadId {
+    pub(crate) fn add_thread(
+        &mut self,
+        w: &World,
+        name: String,
+        kind: Kind,
+        affinity: u64,
+    ) -> ThreadId {
         let id = self.threads.len();
+        let object = ThreadObject { opaque: [0; 16] };
         self.threads.push(Thread {
             name,
             kind,
-            object: Box::new(ThreadObject {
-                magic: THREAD_MAGIC,
-                id,
-            }),
+            object: pool::alloc_value(w, object, "KTHREAD"),
             references: 1,
             finished: false,
             affinity,

@@ -7,7 +7,7 @@ use crate::abi::{
 };
 use crate::engine::{Entry, ThreadId};
 use crate::nt::check::{call, ceiling, done};
-use crate::nt::state::{Kind, THREAD_MAGIC, ThreadObject};
+use crate::nt::state::{Kind, Thread};
 use crate::nt::wait;
 use crate::world::state::{World, current};
 use crate::world::{fail, pool};
@@ -104,6 +104,22 @@ pub unsafe extern "C" fn KeSetPriorityThread(Thread: PKTHREAD, Priority: KPRIORI
     w.trace_event("KeSetPriorityThread", id as u64, Priority as u64);
     done(w);
     before
+}
+
+/// The priority of a thread. PASSIVE_LEVEL.
+///
+/// # Safety
+/// `Thread` is a referenced thread object.
+pub unsafe extern "C" fn KeQueryPriorityThread(Thread: PKTHREAD) -> KPRIORITY {
+    let w = call();
+    ceiling(w, "KeQueryPriorityThread", 0, "DV(0xC4,0x20003)");
+    let Some(id) = thread_of_object(w, Thread.cast()) else {
+        fail(
+            "OBJECT_TYPE_INVALID(0x189)",
+            "KeQueryPriorityThread on no thread object".to_owned(),
+        );
+    };
+    w.nt.with(|nt| nt.threads[id].priority)
 }
 
 /// Turns a handle of [`PsCreateSystemThread`] into a referenced thread object.
@@ -211,7 +227,7 @@ pub(crate) fn create(
 ) -> ThreadId {
     let id = w.nt.with(|nt| {
         let affinity = cpu.map_or_else(|| nt.all_cpus(), |cpu| 1 << cpu);
-        nt.add_thread(name, kind, affinity)
+        nt.add_thread(w, name, kind, affinity)
     });
     w.trace_event("thread created", id as u64, 0);
     let entry: Entry = Box::new(move || {
@@ -239,7 +255,7 @@ fn ended(w: &World) {
         if thread.kind == Kind::Driver {
             thread.references -= 1;
         }
-        let object = core::ptr::from_ref(&*thread.object).addr();
+        let object = thread.object.addr();
         let critical = thread.critical;
         while wait::release_one(w, nt, object) {}
         critical
@@ -255,19 +271,18 @@ fn ended(w: &World) {
 
 /// The object of a thread.
 pub(crate) fn object_of(w: &World, id: ThreadId) -> PKTHREAD {
-    w.nt.with(|nt| core::ptr::from_mut(&mut *nt.threads[id].object).cast())
+    w.nt.with(|nt| nt.threads[id].object.cast())
 }
 
 /// The thread of an object, if it is one. An object without references is gone.
 pub(crate) fn thread_of_object(w: &World, object: PVOID) -> Option<ThreadId> {
-    let (id, name, references) = w.nt.with(|nt| {
-        nt.threads
-            .iter()
-            .find(|t| core::ptr::from_ref::<ThreadObject>(&t.object).addr() == object.addr())
-            .filter(|t| t.object.magic == THREAD_MAGIC)
-            .map(|t| (t.object.id, t.name.clone(), t.references))
+    let (id, unreferenced) = w.nt.with(|nt| {
+        let same = |thread: &Thread| thread.object.addr() == object.addr();
+        let id = nt.threads.iter().position(same)?;
+        let thread = &nt.threads[id];
+        Some((id, (thread.references <= 0).then(|| thread.name.clone())))
     })?;
-    if references <= 0 {
+    if let Some(name) = unreferenced {
         fail(
             pool::FREED,
             format!("the object of {name} is used without a reference"),

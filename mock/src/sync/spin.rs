@@ -1,6 +1,6 @@
 //! A raw spin lock.
 
-use core::hint;
+use core::{hint, ptr};
 
 use crate::sync::{AtomicBool, Ordering};
 use crate::world::try_current;
@@ -25,7 +25,7 @@ impl SpinLock {
         let mut rounds = 0;
         while !self.try_lock() {
             match try_current() {
-                Some(w) => w.engine.spin(w),
+                Some(w) => w.engine.spin(w, ptr::from_ref(self).addr()),
                 None if rounds < ROUNDS => hint::spin_loop(),
                 None => std::thread::yield_now(),
             }
@@ -47,5 +47,8 @@ impl SpinLock {
     pub fn unlock(&self) {
         let held = self.0.swap(false, Ordering::Release);
         debug_assert!(held, "a spin lock is unlocked that nobody holds");
+        if let Some(w) = try_current() {
+            w.engine.unlocked(w, ptr::from_ref(self).addr());
+        }
     }
 }

@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) yield_after: Option<u64>,
     pub(crate) point: u64,
     pub(crate) by_priority: bool,
+    pub(crate) special_pool: bool,
 }
 
 /// Most CPUs a world can have: one bit each in an affinity mask.
@@ -71,6 +72,7 @@ impl Config {
             yield_after: None,
             point: 1,
             by_priority: false,
+            special_pool: true,
         }
     }
 

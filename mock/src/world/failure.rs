@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 
 use crate::world::state::{World, current, try_current};
 
@@ -100,6 +101,7 @@ pub(crate) fn record(w: &World, code: &str, message: String, notes: Vec<String>)
     w.failure.with(|first| {
         first.get_or_insert(failure);
     });
+    w.failed.store(true, Ordering::Relaxed);
 }
 
 /// What `sim_assert!` calls: fails the world, or panics outside one.

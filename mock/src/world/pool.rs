@@ -8,24 +8,25 @@
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::world::fail;
 use crate::world::state::{World, current};
 
 mod fault;
+mod space;
+
+use space::{PAGE, Space, hide, protect};
 
 pub(crate) use fault::install as install_fault_handler;
 
 /// The failure of an access to freed memory.
 pub(crate) const FREED: &str = "PAGE_FAULT_IN_FREED_SPECIAL_POOL(0xD5)";
 
-/// Address space of one arena: the first of these that the system gives. Under an instruction counter, or a
-/// limit on address space, it does not give the first.
-const ARENAS: [usize; 2] = [64 << 30, 1 << 30];
-const PAGE: usize = 4096;
 /// Freed blocks of a world whose memory is kept until the world ends, which is quicker than giving it back.
 const KEPT_FREES: u64 = 10_000;
+/// What a freed block that is not hidden is filled with: no pointer, and no small number.
+const FREED_FILL: u8 = 0xDD;
 /// First blocks of a world whose pages the next world of the OS thread uses again.
 const KEPT_BLOCKS: usize = 256;
 
@@ -55,6 +56,8 @@ struct Block {
     pages: Range<usize>,
     name: Name,
     freed: bool,
+    /// Its pages are not accessible any more.
+    hidden: bool,
 }
 
 /// Pages that a former world of this OS thread has left behind.
@@ -71,6 +74,8 @@ struct Left {
 /// system call less, and no page fault.
 #[derive(Debug)]
 pub(crate) struct Arena {
+    /// Always there while the arena is in use.
+    space: Option<Space>,
     base: usize,
     used: usize,
     blocks: Vec<Block>,
@@ -80,16 +85,52 @@ pub(crate) struct Arena {
 
 thread_local! {
     /// Address space that this OS thread keeps for its next world.
-    static SPARE: RefCell<Vec<(usize, Vec<Left>)>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<(Space, Vec<Left>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a touch of memory looks at: no lock, and one byte.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marks {
+    base: usize,
+    bytes: usize,
+    /// For each page of the pool whether it is one of a freed block.
+    freed: *const AtomicU8,
+}
+
+impl Marks {
+    /// Whether `address` lies in the pool.
+    #[inline]
+    pub(crate) const fn covers(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base) < self.bytes
+    }
+
+    #[inline]
+    fn of(&self, address: usize) -> &AtomicU8 {
+        // SAFETY: the caller's address lies in the pool, which has a mark for each of its pages, for as long as
+        // the world lives.
+        unsafe { &*self.freed.add(address.wrapping_sub(self.base) / PAGE) }
+    }
+
+    #[inline]
+    fn is_freed(&self, address: usize) -> bool {
+        self.covers(address) && self.of(address).load(Ordering::Relaxed) != 0
+    }
+
+    fn set(&self, pages: &Range<usize>, freed: bool) {
+        for page in pages.clone().step_by(PAGE) {
+            self.of(page).store(u8::from(freed), Ordering::Relaxed);
+        }
+    }
 }
 
 impl Arena {
     /// An arena without blocks.
     pub(crate) fn take() -> Self {
         let spare = SPARE.with_borrow_mut(Vec::pop);
-        let (base, left) = spare.unwrap_or_else(|| (reserve(), Vec::new()));
+        let (space, left) = spare.unwrap_or_else(|| (Space::reserve(), Vec::new()));
         Self {
-            base,
+            base: space.base,
+            space: Some(space),
             used: 0,
             blocks: Vec::new(),
             frees: 0,
@@ -105,13 +146,43 @@ impl Arena {
             ..kept.min(left.len()),
             self.blocks[..kept].iter().map(|block| Left {
                 bytes: block.pages.len(),
-                accessible: !block.freed,
+                accessible: !block.hidden,
             }),
         );
         if let Some(first) = self.blocks.get(kept) {
             hide(first.pages.start, self.base + self.used - first.pages.start);
         }
-        SPARE.with_borrow_mut(|spare| spare.push((self.base, left)));
+        let marks = self.marks();
+        for block in self.blocks.iter().filter(|block| block.freed) {
+            marks.set(&block.pages, false);
+        }
+        let Some(mut space) = self.space.take() else {
+            return;
+        };
+        space.end_stacks();
+        // A thread that is about to end keeps nothing.
+        let _ = SPARE.try_with(|spare| spare.borrow_mut().push((space, left)));
+    }
+
+    fn space(&mut self) -> &mut Space {
+        self.space
+            .as_mut()
+            .expect("an arena in use has its address space")
+    }
+
+    /// The stack of a context: its lowest and its highest address. The lowest page is not accessible.
+    pub(crate) fn stack(&mut self, context: usize) -> (usize, usize) {
+        self.space().stack(context)
+    }
+
+    /// Where to see whether memory is freed.
+    pub(crate) fn marks(&mut self) -> Marks {
+        let space = self.space();
+        Marks {
+            base: space.base,
+            bytes: space.pool_bytes(),
+            freed: space.marks(),
+        }
     }
 
     /// Makes the pages of the next block accessible. True: they are fresh and zeroed.
@@ -141,11 +212,6 @@ impl Arena {
         }
     }
 
-    /// The address range that blocks are in.
-    pub(crate) fn range(&self) -> (usize, usize) {
-        (self.base, arena())
-    }
-
     /// The block on whose pages `address` is.
     fn block_at(&self, address: usize) -> Option<usize> {
         let place = self
@@ -160,7 +226,7 @@ impl Arena {
         let bytes = size.next_multiple_of(PAGE);
         let first = self.base + self.used;
         assert!(
-            self.used + bytes + PAGE <= arena(),
+            self.used + bytes + PAGE <= self.space().pool_bytes(),
             "kmdf-mock: the tracked memory of a world is used up"
         );
         self.used += bytes + PAGE;
@@ -177,83 +243,10 @@ impl Arena {
             pages: first..first + bytes,
             name,
             freed: false,
+            hidden: false,
         });
         pointer
     }
-}
-
-/// Address space of each arena of this process.
-fn arena() -> usize {
-    static SIZE: OnceLock<usize> = OnceLock::new();
-    *SIZE.get_or_init(|| {
-        let given = ARENAS.into_iter().find(|size| {
-            let base = map(*size);
-            let given = base != libc::MAP_FAILED;
-            if given {
-                // SAFETY: the mapping was just made, and nobody knows it.
-                unsafe { libc::munmap(base, *size) };
-            }
-            given
-        });
-        given.expect("kmdf-mock: no address space for tracked memory")
-    })
-}
-
-fn reserve() -> usize {
-    let base = map(arena());
-    assert!(
-        base != libc::MAP_FAILED,
-        "kmdf-mock: no address space for tracked memory"
-    );
-    base.expose_provenance()
-}
-
-/// Maps inaccessible memory of this size anywhere.
-fn map(size: usize) -> *mut libc::c_void {
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory of ours.
-    unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            size,
-            libc::PROT_NONE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-            -1,
-            0,
-        )
-    }
-}
-
-/// Changes how a range can be accessed.
-fn protect(start: usize, bytes: usize, access: libc::c_int) {
-    // SAFETY: the range lies inside one reservation of `reserve` and belongs to one block of the world.
-    let done =
-        unsafe { libc::mprotect(std::ptr::with_exposed_provenance_mut(start), bytes, access) };
-    assert!(
-        done == 0,
-        "kmdf-mock: too many tracked blocks are alive at once"
-    );
-}
-
-/// Gives the memory of a range back and makes it inaccessible.
-fn hide(start: usize, bytes: usize) {
-    if bytes == 0 {
-        return;
-    }
-    // SAFETY: the range lies inside one reservation of `reserve`, and the world does not use it any more.
-    let hidden = unsafe {
-        libc::mmap(
-            std::ptr::with_exposed_provenance_mut(start),
-            bytes,
-            libc::PROT_NONE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED,
-            -1,
-            0,
-        )
-    };
-    assert!(
-        hidden != libc::MAP_FAILED,
-        "kmdf-mock: tracked memory cannot be hidden"
-    );
 }
 
 /// A tracked block that holds `value`.
@@ -320,7 +313,17 @@ pub(crate) fn free_bytes(w: &World, pointer: *mut u8) {
             .expect("the block was there a moment ago");
         let block = &mut arena.blocks[place];
         block.freed = true;
-        let (start, bytes) = (block.pages.start, block.pages.len());
+        let pages = block.pages.clone();
+        let (start, bytes) = (pages.start, pages.len());
+        w.marks.set(&pages, true);
+        if !w.config.special_pool {
+            block.hidden = false;
+            let pointer: *mut u8 = std::ptr::with_exposed_provenance_mut(block.start);
+            // SAFETY: the block is accessible, and nobody uses it any more: this caller frees it.
+            unsafe { pointer.write_bytes(FREED_FILL, block.size) };
+            return;
+        }
+        block.hidden = true;
         arena.frees += 1;
         if arena.frees <= KEPT_FREES {
             protect(start, bytes, libc::PROT_NONE);
@@ -352,14 +355,13 @@ fn freed_name(w: &World, address: usize) -> Option<Name> {
 /// Fails the run if `address` lies in freed memory: `what` touches it.
 #[inline]
 pub(crate) fn touch(w: &World, address: usize, what: &str) {
-    let (base, len) = w.arena_range;
-    if address.wrapping_sub(base) < len {
-        touch_slow(w, address, what);
+    if w.marks.is_freed(address) {
+        touch_freed(w, address, what);
     }
 }
 
 #[cold]
-fn touch_slow(w: &World, address: usize, what: &str) {
+fn touch_freed(w: &World, address: usize, what: &str) {
     if let Some(name) = freed_name(w, address) {
         fail(FREED, format!("{what} touches {name} after it was freed"));
     }

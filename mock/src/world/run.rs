@@ -144,6 +144,15 @@ impl Sim {
         self
     }
 
+    /// Whether freed pool memory becomes inaccessible, so that a plain access to it faults; the default is yes. It
+    /// costs two system calls per block, which is a third of the time of a short world. Without it freed
+    /// blocks are filled with `0xDD`, and accesses through [`crate::sync`] and NT's calls are convicted as
+    /// before: for campaigns that leave the faults to a part of their seeds.
+    pub fn special_pool(mut self, on: bool) -> Self {
+        self.config.special_pool = on;
+        self
+    }
+
     /// Preemption points that may pass without the world coming to rest; more is `SIM_LIVELOCK`.
     pub fn step_limit(mut self, steps: u64) -> Self {
         self.config.step_limit = steps;

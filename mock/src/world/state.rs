@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::engine::{Big, Engine};
 use crate::image::Statics;
@@ -13,7 +13,7 @@ use crate::nt::state::NtState;
 use crate::world::config::Config;
 use crate::world::counters::Counters;
 use crate::world::failure::{Failure, replay_line};
-use crate::world::pool::Arena;
+use crate::world::pool::{Arena, Marks};
 use crate::world::trace::Trace;
 use crate::world::watch::Watches;
 
@@ -36,13 +36,15 @@ pub(crate) struct World {
     pub(crate) nt: Big<NtState>,
     pub(crate) counters: Big<Counters>,
     pub(crate) failure: Big<Option<Failure>>,
+    /// Whether `failure` has one.
+    pub(crate) failed: AtomicBool,
     pub(crate) trace: Big<Trace>,
     pub(crate) debug_log: Big<Vec<String>>,
     pub(crate) breaks: Big<Vec<(String, u32)>>,
     pub(crate) watches: Watches,
     pub(crate) arena: Big<Arena>,
-    /// First address and length of the arena.
-    pub(crate) arena_range: (usize, usize),
+    /// Which pages of the arena are freed.
+    pub(crate) marks: Marks,
     /// Allocations of the driver that could be made to fail.
     pub(crate) allocations: AtomicU64,
     /// The command line that runs this world again.
@@ -53,8 +55,9 @@ pub(crate) struct World {
     statics: Statics,
 }
 
-// SAFETY: the raw pointers are owned boxes of `Send + Sync` values (`extension`) and of values that
-// `image::Static` requires to be `Sync`; every other field is `Send + Sync` by itself.
+// SAFETY: the raw pointers are owned boxes of `Send + Sync` values (`extension`), of values that
+// `image::Static` requires to be `Sync`, and to the atomic marks of the arena; every other field is `Send + Sync` by
+// itself.
 unsafe impl Send for World {}
 // SAFETY: as above; every change goes through a `Big`.
 unsafe impl Sync for World {}
@@ -70,9 +73,9 @@ impl fmt::Debug for World {
 impl World {
     /// A world that has not started.
     pub(crate) fn new(config: Config, engine: Box<dyn Engine>) -> Self {
-        let arena = Arena::take();
+        let mut arena = Arena::take();
         Self {
-            arena_range: arena.range(),
+            marks: arena.marks(),
             allocations: AtomicU64::new(0),
             replay: replay_line(config.seed),
             sim: engine.as_sim().is_some(),
@@ -80,6 +83,7 @@ impl World {
             engine,
             counters: Big::default(),
             failure: Big::default(),
+            failed: AtomicBool::new(false),
             trace: Big::new(Trace::new(config.trace_all)),
             debug_log: Big::default(),
             breaks: Big::default(),

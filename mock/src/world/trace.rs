@@ -41,13 +41,6 @@ impl Trace {
 
     /// Adds an event that reports show.
     pub(crate) fn add(&mut self, place: Place, what: &'static str, a: u64, b: u64) {
-        let event = self.count_in(place, what, a, b);
-        self.ring[(self.count % RING as u64) as usize] = event;
-        self.count += 1;
-    }
-
-    /// Adds an event to the fingerprint, and to the whole trace, but not to reports.
-    pub(crate) fn count_in(&mut self, place: Place, what: &'static str, a: u64, b: u64) -> Event {
         let (step, cpu, irql, thread) = place;
         let event = Event {
             step,
@@ -58,30 +51,48 @@ impl Trace {
             a,
             b,
         };
-        let name = what.bytes().fold(0, |sum: u64, byte| {
+        self.ring[(self.count % RING as u64) as usize] = event;
+        self.count += 1;
+        self.keep(event);
+    }
+
+    /// Adds an event to the whole trace and its fingerprint, if they are kept, but not to reports.
+    pub(crate) fn add_unseen(&mut self, place: Place, what: &'static str, a: u64, b: u64) {
+        let (step, cpu, irql, thread) = place;
+        self.keep(Event {
+            step,
+            cpu,
+            irql,
+            thread,
+            what,
+            a,
+            b,
+        });
+    }
+
+    fn keep(&mut self, event: Event) {
+        let Some(all) = &mut self.all else { return };
+        all.push(event);
+        let name = event.what.bytes().fold(0, |sum: u64, byte| {
             (sum << 5) ^ (sum >> 59) ^ u64::from(byte)
         });
         let words = [
-            step,
-            u64::from(cpu),
-            u64::from(irql),
-            thread as u64,
+            event.step,
+            u64::from(event.cpu),
+            u64::from(event.irql),
+            event.thread as u64,
             name,
-            a,
-            b,
+            event.a,
+            event.b,
         ];
         for word in words {
             self.hash = (self.hash ^ word)
                 .wrapping_mul(0x0000_0100_0000_01B3)
                 .rotate_left(17);
         }
-        if let Some(all) = &mut self.all {
-            all.push(event);
-        }
-        event
     }
 
-    /// A number that two equal traces share.
+    /// A number that two equal traces share, if the world keeps all events.
     pub(crate) const fn fingerprint(&self) -> u64 {
         self.hash
     }

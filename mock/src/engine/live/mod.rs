@@ -203,9 +203,13 @@ impl Engine for Live {
         }
     }
 
-    fn spin(&self, _w: &World) {
+    fn spin(&self, _w: &World, _lock: usize) {
         std::hint::spin_loop();
         std::thread::yield_now();
+    }
+
+    fn unlocked(&self, _w: &World, _lock: usize) {
+        // Who spins sees it.
     }
 
     fn cpu(&self) -> u32 {

@@ -114,7 +114,7 @@ impl Live {
         f: impl FnOnce(&Live) + Send + 'static,
     ) {
         let id =
-            w.nt.with(|nt| nt.add_thread(name.to_owned(), Kind::Idle, 1 << cpu));
+            w.nt.with(|nt| nt.add_thread(w, name.to_owned(), Kind::Idle, 1 << cpu));
         let entry: Entry = Box::new(move || f(w.engine.as_live().expect("this world is live")));
         self.start(w, id, entry);
     }

@@ -1,23 +1,44 @@
 //! Contexts of the simulation: coroutines, and the stacks they run on.
 
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use corosensei::stack::DefaultStack;
+use corosensei::stack::{Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::engine::{Entry, ThreadId};
 use crate::world::failure::record;
 use crate::world::panics;
-use crate::world::state::current;
+use crate::world::state::{World, current};
 
-/// Bytes of stack of a context. Interrupts and DPCs nest on it, and so does a panic's backtrace.
-const STACK_SIZE: usize = 256 * 1024;
-/// Stacks that an OS thread keeps for its next world.
-const CACHED_STACKS: usize = 64;
+/// The stack of a context: part of the address space of its world, so that it is at the same address in
+/// every process.
+#[derive(Debug)]
+pub(super) struct FixedStack {
+    limit: StackPointer,
+    base: StackPointer,
+}
 
-thread_local! {
-    static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+// SAFETY: the arena of the world has made the range accessible, except for its lowest page, and gives it to no other
+// context. It outlives the contexts of the world.
+unsafe impl Stack for FixedStack {
+    fn base(&self) -> StackPointer {
+        self.base
+    }
+
+    fn limit(&self) -> StackPointer {
+        self.limit
+    }
+}
+
+impl FixedStack {
+    fn of(w: &World, id: ThreadId) -> Self {
+        let (limit, base) = w.arena.with(|arena| arena.stack(id));
+        let pointer = |address| StackPointer::new(address).expect("a stack is not at address 0");
+        Self {
+            limit: pointer(limit),
+            base: pointer(base),
+        }
+    }
 }
 
 /// Why a context gave the OS thread back to the scheduler.
@@ -47,7 +68,7 @@ pub(super) enum Phase {
     Over,
 }
 
-pub(super) type Coro = Coroutine<(), Why, (), DefaultStack>;
+pub(super) type Coro = Coroutine<(), Why, (), FixedStack>;
 
 /// A thread as the scheduler sees it.
 pub(super) struct Context {
@@ -87,13 +108,12 @@ impl Context {
     /// The coroutine to resume, made on first use.
     pub(super) fn coroutine(
         &mut self,
+        w: &World,
         id: ThreadId,
         publish: fn(ThreadId, &Yielder<(), Why>),
     ) -> *mut Coro {
         if let Some(entry) = self.entry.take() {
-            let stack = STACKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
-                DefaultStack::new(STACK_SIZE).expect("kmdf-mock: no memory for another stack")
-            });
+            let stack = FixedStack::of(w, id);
             self.coro = Some(Box::new(Coroutine::with_stack(
                 stack,
                 move |yielder, ()| {
@@ -108,7 +128,7 @@ impl Context {
             .expect("a context has an entry or a coroutine")
     }
 
-    /// Gives the stack back. A context that has not run to its end is forgotten: its frames are never
+    /// Ends the use of the stack. A context that has not run to its end is forgotten: its frames are never
     /// unwound, because some of them are `extern "C"` callbacks of the driver.
     pub(super) fn forget(&mut self) {
         self.phase = Phase::Over;
@@ -121,12 +141,6 @@ impl Context {
             // points into them, as the world ends with its contexts.
             unsafe { coro.force_reset() };
         }
-        let stack = coro.into_stack();
-        STACKS.with_borrow_mut(|stacks| {
-            if stacks.len() < CACHED_STACKS {
-                stacks.push(stack);
-            }
-        });
     }
 }
 

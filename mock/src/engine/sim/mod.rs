@@ -41,6 +41,8 @@ pub(crate) struct Sim {
     next_event: Cell<u64>,
     attention: Cell<bool>,
     current: Cell<usize>,
+    /// The CPU that a context has picked to go on, before it gave the OS thread back.
+    picked: Cell<Option<usize>>,
 
     switch_at: Cell<u64>,
     idle_step: Cell<u64>,
@@ -79,6 +81,7 @@ impl Sim {
             next_event: Cell::new(u64::MAX),
             attention: Cell::new(false),
             current: Cell::new(0),
+            picked: Cell::new(None),
             switch_at: Cell::new(0),
             idle_step: Cell::new(0),
             entered_step: Cell::new(0),
@@ -121,7 +124,7 @@ impl Sim {
             self.check_limits(w);
         }
         if self.step.get() >= self.switch_at.get() {
-            self.suspend(Why::Preempted);
+            self.end_turn(w);
             if self.attention.get() {
                 self.deliver(w);
             }
@@ -214,11 +217,21 @@ impl Engine for Sim {
         }
     }
 
-    fn spin(&self, w: &World) {
+    fn spin(&self, w: &World, lock: usize) {
         self.step.set(self.step.get() + 1);
         self.now.set(self.now.get() + self.point);
         self.switch_at.set(0);
+        self.state
+            .with(|s| s.cpus[self.current.get()].spins_on = lock);
         self.slow_point(w);
+    }
+
+    fn unlocked(&self, _w: &World, lock: usize) {
+        self.state.with(|s| {
+            for cpu in s.cpus.iter_mut().filter(|cpu| cpu.spins_on == lock) {
+                cpu.spins_on = 0;
+            }
+        });
     }
 
     fn cpu(&self) -> u32 {

@@ -1,11 +1,12 @@
 //! The scheduler: which CPU advances next, and with which thread.
 
+use std::sync::atomic::Ordering;
+
 use crate::engine::sim::context::{Phase, Why, resume};
 use crate::engine::sim::state::State;
 use crate::engine::sim::{Sim, hang, publish, report};
 use crate::engine::{Entry, ThreadId};
 use crate::nt::state::Kind;
-use crate::world::config::CPU_LIMIT;
 use crate::world::state::{World, current};
 
 /// Shortest and longest hold of a CPU, as powers of two of preemption points.
@@ -18,10 +19,14 @@ impl Sim {
         loop {
             watch.pulse.beat();
             let over = self.state.with(|s| s.contexts[main].phase == Phase::Over);
-            if over || w.failure.with(|failure| failure.is_some()) {
+            if over || w.failed.load(Ordering::Relaxed) {
                 break;
             }
-            let Some(cpu) = self.pick() else {
+            let picked = match self.picked.take() {
+                None => self.state.with(|s| self.pick(s)),
+                picked => picked,
+            };
+            let Some(cpu) = picked else {
                 if self.rest(w) {
                     continue;
                 }
@@ -33,25 +38,64 @@ impl Sim {
             .with(|s| s.contexts.iter_mut().for_each(|context| context.forget()));
     }
 
-    /// Picks the CPU that goes on.
-    fn pick(&self) -> Option<usize> {
+    /// Picks the CPU that goes on: one that is not held back, if there is one. A CPU that spins for a lock
+    /// which nobody has freed since is the last choice.
+    fn pick(&self, s: &mut State) -> Option<usize> {
         let step = self.step.get();
-        self.state.with(|s| {
-            let mut candidates = [0_u8; CPU_LIMIT as usize];
-            let mut count = 0;
-            for held in [false, true] {
-                for cpu in 0..s.cpus.len() {
-                    if self.is_runnable(s, cpu) && (held || s.cpus[cpu].held_until <= step) {
-                        candidates[count] = cpu as u8;
-                        count += 1;
-                    }
-                }
-                if count > 0 {
-                    break;
-                }
+        let ready = s.ready_cpus();
+        let (mut free, mut held, mut spinning) = (0_u64, 0_u64, 0_u64);
+        for (cpu, state) in s.cpus.iter().enumerate() {
+            let set = match state.held_until <= step {
+                _ if !self.is_runnable(s, cpu, ready) => continue,
+                _ if state.only_spins(ready & (1 << cpu) != 0) => &mut spinning,
+                true => &mut free,
+                false => &mut held,
+            };
+            *set |= 1 << cpu;
+        }
+        let mut candidates = [free, held, spinning].into_iter().find(|&set| set != 0)?;
+        for _ in 0..s.rng.below(candidates.count_ones()) {
+            candidates &= candidates - 1;
+        }
+        Some(candidates.trailing_zeros() as usize)
+    }
+
+    /// Ends the turn of the running context, which can go on, and picks the next CPU. If that is its own, with
+    /// itself on it, there is no need to leave the coroutine.
+    pub(super) fn end_turn(&self, w: &World) {
+        let cpu = self.current.get();
+        let (id, yielder) = self.state.with(|s| {
+            let id = s.running(cpu);
+            s.cpus[cpu].time = self.own_time(s);
+            s.put_down(self.step.get(), cpu, id, Why::Preempted);
+            let picked = self.pick(s);
+            if picked == Some(cpu) && s.cpus[cpu].thread == Some(id) {
+                self.begin_turn(s);
+                return (id, None);
             }
-            (count > 0).then(|| usize::from(candidates[s.rng.below(count as u32) as usize]))
-        })
+            self.picked.set(picked);
+            (id, Some(s.contexts[id].yielder))
+        });
+        match yielder {
+            None => self.trace_turn(w, id, cpu),
+            // SAFETY: as in `suspend`.
+            Some(yielder) => unsafe { (*yielder).suspend(Why::Preempted) },
+        }
+    }
+
+    fn begin_turn(&self, s: &mut State) {
+        s.cpus[self.current.get()].spins_on = 0;
+        self.plan_switch(s);
+        self.entered_step.set(self.step.get());
+        self.update_attention(s);
+    }
+
+    fn trace_turn(&self, w: &World, id: ThreadId, cpu: usize) {
+        if w.config.trace_all {
+            let place = self.place();
+            w.trace
+                .with(|trace| trace.add_unseen(place, "switch", id as u64, cpu as u64));
+        }
     }
 
     /// Lets `cpu` run until its context gives the OS thread back.
@@ -64,19 +108,21 @@ impl Sim {
             (None, Some(id)) => id,
             (next, _) => self.dispatch(w, cpu, next),
         };
-        if self.state.with(|s| self.goes_on_burning(s, cpu, id)) {
-            return;
-        }
         let coro = self.state.with(|s| {
-            self.plan_switch(s);
-            self.entered_step.set(self.step.get());
-            self.update_attention(s);
-            s.contexts[id].coroutine(id, publish)
+            if self.goes_on_burning(s, cpu, id) {
+                return None;
+            }
+            self.begin_turn(s);
+            Some(s.contexts[id].coroutine(w, id, publish))
         });
-        w.trace
-            .with(|trace| trace.count_in(self.place(), "switch", id as u64, cpu as u64));
+        let Some(coro) = coro else { return };
+        self.trace_turn(w, id, cpu);
         // SAFETY: the context is on this CPU, so it neither runs elsewhere nor is over.
         let why = unsafe { resume(coro) };
+        if why == Why::Preempted {
+            // The context has booked its turn itself, in `end_turn`.
+            return;
+        }
         // A CPU drains its queue before it goes idle (D-23).
         let queued = matches!(why, Why::Blocked | Why::Over)
             && w.nt.with(|nt| !nt.cpus[cpu].dpcs.is_empty());
@@ -101,12 +147,12 @@ impl Sim {
         goes_on
     }
 
-    fn is_runnable(&self, s: &State, cpu: usize) -> bool {
+    fn is_runnable(&self, s: &State, cpu: usize, ready: u64) -> bool {
         let state = &s.cpus[cpu];
         if state.burning.is_some() {
             return self.burn_is_due(s, cpu);
         }
-        state.thread.is_some() || state.drain || state.interrupt || s.has_ready(cpu)
+        state.thread.is_some() || state.drain || state.interrupt || ready & (1 << cpu) != 0
     }
 
     /// Puts a thread on a halted CPU: `next`, or a ready one, or the idle thread if something is requested of
@@ -137,7 +183,7 @@ impl Sim {
             return id;
         }
         let id =
-            w.nt.with(|nt| nt.add_thread(format!("idle {cpu}"), Kind::Idle, 1 << cpu));
+            w.nt.with(|nt| nt.add_thread(w, format!("idle {cpu}"), Kind::Idle, 1 << cpu));
         let entry: Entry = Box::new(|| {
             let w = current();
             let sim = crate::engine::sim::sim_of(w);

@@ -57,6 +57,8 @@ pub(super) struct Cpu {
     pub(super) burning: Option<u64>,
     /// The asserted lines were looked at, and the burning thread's IRQL is too high for them.
     pub(super) masked: bool,
+    /// The lock that its thread spins for, until somebody frees that or the CPU is picked again; else 0.
+    pub(super) spins_on: usize,
 }
 
 impl Cpu {
@@ -73,12 +75,18 @@ impl Cpu {
             routines: Vec::new(),
             burning: None,
             masked: false,
+            spins_on: 0,
         }
     }
 
     /// Whether something is requested that the CPU's IRQL lets it look at.
     pub(super) const fn wants_attention(&self) -> bool {
         (self.drain && self.irql < 2) || (self.interrupt && self.irql < 12)
+    }
+
+    /// Whether another turn would only find the lock taken again.
+    pub(super) const fn only_spins(&self, has_ready: bool) -> bool {
+        self.spins_on != 0 && !self.wants_attention() && !(has_ready && self.irql < 2)
     }
 
     /// As [`Cpu::wants_attention`], without the lines that the burning thread has found too low for it.
@@ -121,6 +129,13 @@ impl State {
             jumps: 0,
             soft_jumps: 0,
         }
+    }
+
+    /// The CPUs on which some ready thread may run.
+    pub(super) fn ready_cpus(&self) -> u64 {
+        self.ready
+            .iter()
+            .fold(0, |cpus, &id| cpus | self.contexts[id].affinity)
     }
 
     /// Whether some ready thread may run on `cpu`.

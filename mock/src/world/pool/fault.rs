@@ -52,8 +52,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 /// The fault is an access of the driver, made outside the allocator and outside the state of the world, so
 /// taking the lock of the arena and formatting into a buffer of its own are safe here.
 fn report(w: &World, address: usize, stack_pointer: usize) {
-    let (base, len) = w.arena_range;
-    let ours = address.wrapping_sub(base) < len;
+    let ours = w.marks.covers(address);
     let mut text = Text {
         bytes: [0; 1024],
         len: 0,

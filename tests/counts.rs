@@ -322,7 +322,8 @@ fn one_of_100_000_delayed_works_costs_little_more_than_one_of_1000() {
 /// Linux's system queues that differ in flags, newer names for the same queue left out.
 const SYSTEM_QUEUES: u64 = 8;
 
-/// One WDFDPC per CPU, two WDFTIMERs and one WDFWORKITEM for each of the system's queues, and nothing more
+/// One WDFDPC and one thread per CPU, two WDFTIMERs, one WDFWORKITEM for each of the system's queues, one
+/// rescuer, and nothing more
 /// for any number of items, nor any allocation. KMDF itself allocates for each of its objects.
 #[test]
 fn objects_do_not_grow_with_the_items() {
@@ -333,6 +334,8 @@ fn objects_do_not_grow_with_the_items() {
         sim_assert_eq!(attached.objects_dpc, cpus);
         sim_assert_eq!(attached.objects_timer, 2);
         sim_assert_eq!(attached.objects_work_item, SYSTEM_QUEUES);
+        // One for each CPU's tasklets when they are too many, and the rescuer.
+        sim_assert_eq!(attached.threads, cpus + 1);
         let wq = Wq::bound();
         let (counts, _) = span(|| {
             let works: Vec<_> = (0..300).map(|_| Work::counting()).collect();

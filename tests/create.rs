@@ -177,7 +177,7 @@ fn q21_max_active_is_clamped_beyond_the_limits() {
 }
 
 /// Q23: WQ_BH goes with WQ_HIGHPRI and WQ_PERCPU only, and with a `max_active` of 0: else there is no queue,
-/// and BH21 says why.
+/// and BH21 says why. With those it is made, and its works run.
 #[test]
 fn q23_bh_with_what_excludes_it() {
     rows(|rig| {
@@ -196,6 +196,16 @@ fn q23_bh_with_what_excludes_it() {
                 alloc_workqueue(c"bh", WQ_BH | WQ_HIGHPRI, max_active)
             });
             sim_assert!(wq.0.is_null());
+        }
+        for flags in [
+            0,
+            WQ_HIGHPRI,
+            WQ_PERCPU,
+            WQ_HIGHPRI | WQ_PERCPU | WQ_NON_REENTRANT,
+        ] {
+            works(making(&[], "", "", || {
+                alloc_workqueue(c"bh", WQ_BH | flags, 0)
+            }));
         }
         let wq = making(&["BH21"], "alloc_ordered_workqueue", "bh", || {
             alloc_ordered_workqueue(c"bh", WQ_BH)

@@ -307,6 +307,47 @@ fn q01_a_twin_that_is_queued_after_the_flush_does_not_end_it() {
     });
 }
 
+/// BH07: a work that runs twice at once is queued on a WQ_NON_REENTRANT queue and held behind the first instance. The
+/// second one flushes that queue: while the first runs that is a wait like any, and once the held one waits for the
+/// second alone, it is refused.
+#[test]
+fn a_held_work_that_waits_for_another_instance_ends_the_flush_of_that() {
+    rows_with(SelfReentrant, SEEDS, |rig| {
+        rig.expect(&["BH07"]);
+        let (free, strict) = (Wq::bound(), Wq::with(WQ_NON_REENTRANT, 0));
+        let (first, second) = (Gate::new(), Gate::new());
+        let flushed = Gate::new();
+        let work = Work::new({
+            let (first, second, flushed) = (first.clone(), second.clone(), flushed.clone());
+            move |_, run| match run {
+                1 => first.wait(),
+                2 => {
+                    second.wait();
+                    strict.flush();
+                    flushed.open();
+                }
+                _ => {}
+            }
+        });
+        for run in 1..=2 {
+            sim_assert!(work.queue(free));
+            work.wait_begun(run);
+        }
+        sim_assert!(work.queue(strict));
+        world::settle();
+        second.open();
+        world::settle();
+        sim_assert!(reports().is_empty(), "the first instance still runs");
+        first.open();
+        flushed.wait();
+        sim_assert_eq!(reports(), ["BH07"]);
+        work.wait_begun(3);
+        strict.destroy();
+        free.destroy();
+        work.free();
+    });
+}
+
 /// Storms: works that queue themselves on a second queue of their own and flush, drain or cancel there at random,
 /// while others queue and cancel them. Whatever is refused, every call returns and nothing is lost.
 #[test]

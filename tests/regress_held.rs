@@ -3,10 +3,13 @@
 
 mod support;
 
-use bottomhalf::linux::WQ_NON_REENTRANT;
+use bottomhalf::linux::{WQ_BH, WQ_NON_REENTRANT};
 use kmdf_mock::world::{self, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
-use support::{NonReentrant, Rig, SelfReentrant, Work, Wq, rows_with, wait_until};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use support::{NonReentrant, Rig, SelfReentrant, Work, Wq, rows_with, spin_until, wait_until};
 
 const SEEDS: u64 = 60;
 
@@ -183,4 +186,58 @@ fn a_wait_for_what_comes_to_be_held_is_refused() {
         strict.destroy();
         work.free();
     });
+}
+
+/// H3 when a run ends: what is held behind a thread is not handed to a drain that runs the same work, nor the
+/// other way round. Each instance runs at the level of its queue.
+#[test]
+fn a_held_work_stays_with_its_kind() {
+    for rule in [SelfReentrant, NonReentrant] {
+        // Below the drain of CPU 1 nobody gets on, so the test itself is elsewhere.
+        rows_with(rule, SEEDS, |_| world::run_on_cpu(0, level_by_queue));
+    }
+}
+
+fn level_by_queue() {
+    let (thread, drain) = (Wq::with(WQ_NON_REENTRANT, 0), Wq::with(WQ_BH, 0));
+    let (gate, flag) = (Gate::new(), Arc::new(AtomicU32::new(0)));
+    let (opens, set) = (gate.clone(), Arc::clone(&flag));
+    let levels = Arc::new([0, 2].map(|_| AtomicU32::new(0)));
+    let count = Arc::clone(&levels);
+    let work = Work::new(move |_, _| {
+        let high = world::current_irql() == 2;
+        count[usize::from(high)].fetch_add(1, SeqCst);
+        if high {
+            spin_until(&set);
+        } else {
+            opens.wait();
+        }
+    });
+    sim_assert!(work.queue(thread));
+    work.wait_begun(1);
+    let other = world::spawn("drain", Some(1), move || sim_assert!(work.queue(drain)));
+    work.wait_begun(2);
+    let thread_first = world::choose(2) == 0;
+    // Held behind the run of its own kind.
+    sim_assert!(work.queue(if thread_first { thread } else { drain }));
+    for _ in 0..world::choose(300) {
+        kmdf_mock::sync::preempt();
+    }
+    if thread_first {
+        gate.open();
+        wait_until(|| work.runs() == 3 || work.seen().ended() > 0);
+        flag.store(1, SeqCst);
+    } else {
+        flag.store(1, SeqCst);
+        wait_until(|| work.runs() == 3 || work.seen().ended() > 0);
+        gate.open();
+    }
+    other.join();
+    thread.flush();
+    drain.flush();
+    let runs = if thread_first { [2, 1] } else { [1, 2] };
+    sim_assert_eq!(levels.each_ref().map(|runs| runs.load(SeqCst)), runs);
+    thread.destroy();
+    drain.destroy();
+    work.free();
 }

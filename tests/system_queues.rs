@@ -3,12 +3,15 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 use bottomhalf::linux::*;
 use bottomhalf::{Attachment, Config, Host, attach};
+use kmdf_mock::ntddk::{KeGetCurrentThread, KeSetPriorityThread};
 use kmdf_mock::world::{self, Driver, Gate};
 use kmdf_mock::{sim_assert, sim_assert_eq};
-use support::{NonReentrant, Work, Wq, machine, reports, rows, still_waits};
+use support::{NonReentrant, Trace, Work, Wq, machine, reports, rows, still_waits};
 
 /// One of the functions.
 type Queue = fn() -> *mut workqueue_struct;
@@ -41,6 +44,17 @@ fn attached(driver: &Driver) -> Attachment {
     let host = Host::Driver(driver.handle().cast());
     // SAFETY: every scenario keeps its driver loaded until it has detached.
     unsafe { attach(host, &Config::new(NonReentrant)) }.expect("a fresh machine has the resources")
+}
+
+/// The priority of the caller's thread.
+fn priority() -> i32 {
+    // SAFETY: the caller's own thread, at PASSIVE_LEVEL; it is set back at once.
+    unsafe {
+        let thread = KeGetCurrentThread();
+        let now = KeSetPriorityThread(thread, 15);
+        KeSetPriorityThread(thread, now.max(1));
+        now
+    }
 }
 
 /// Runs `scenario` on a few machines; nothing is attached.
@@ -179,6 +193,103 @@ fn max_active_is_linux_s_default() {
             gate.open();
             Wq(queue()).flush();
             works.into_iter().for_each(Work::free);
+        }
+    });
+}
+
+/// Q22 on `system_bh_wq` and `system_bh_highpri_wq`: their works run at DISPATCH_LEVEL on the CPU that queues, those
+/// of the second first; each is a queue of its own, is null while nothing is attached, and is not destroyed (BH24).
+#[test]
+fn q22_the_bottom_half_queues() {
+    worlds(|| {
+        let bottom_halves: [Queue; 2] = [system_bh_wq, system_bh_highpri_wq];
+        sim_assert!(bottom_halves.iter().all(|queue| queue().is_null()));
+        let driver = Driver::load();
+        let attachment = attached(&driver);
+        let all = QUEUES
+            .into_iter()
+            .map(|(queue, _)| queue)
+            .chain(bottom_halves);
+        let distinct: BTreeSet<usize> = all.map(|queue| queue().addr()).collect();
+        sim_assert_eq!(distinct.len(), QUEUES.len() + 2);
+        for cpu in 0..4 {
+            let trace = Trace::default();
+            let works = [(system_bh_wq as Queue, 'B'), (system_bh_highpri_wq, 'A')].map(
+                |(queue, letter)| {
+                    let trace = trace.clone();
+                    (queue, Work::new(move |_, _| trace.add(letter)))
+                },
+            );
+            world::run_on_cpu(cpu, || {
+                world::at_dispatch(|| {
+                    for (queue, work) in works {
+                        sim_assert!(work.queue(Wq(queue())));
+                    }
+                    sim_assert_eq!(trace.get(), "");
+                });
+            });
+            for (queue, work) in works {
+                Wq(queue()).flush();
+                let seen = work.seen();
+                sim_assert_eq!((seen.runs(), seen.irql(0), seen.cpu(0)), (1, 2, cpu));
+                work.free();
+            }
+            sim_assert_eq!(trace.get(), "AB");
+        }
+        for queue in bottom_halves {
+            Wq(queue()).destroy();
+        }
+        sim_assert_eq!(reports(), ["BH24"; 2]);
+        attachment.detach();
+        sim_assert!(bottom_halves.iter().all(|queue| queue().is_null()));
+        driver.unload();
+    });
+}
+
+/// QUEUE-9: `system_freezable_wq` and `system_freezable_power_efficient_wq` stand still while the driver is
+/// frozen, and run what they have taken when it is thawed; the others go on.
+#[test]
+fn the_freezable_ones_stand_still() {
+    rows(|rig| {
+        let freezable =
+            [system_freezable_wq, system_freezable_power_efficient_wq].map(|queue| queue());
+        rig.attachment().freeze();
+        let works = QUEUES.map(|(queue, _)| {
+            let work = Work::counting();
+            sim_assert!(work.queue(Wq(queue())));
+            work
+        });
+        world::settle();
+        for (work, (queue, name)) in works.iter().zip(QUEUES) {
+            let frozen = freezable.contains(&queue());
+            sim_assert_eq!(
+                (work.runs(), work.pending()),
+                (u32::from(!frozen), frozen),
+                "{name}"
+            );
+        }
+        rig.attachment().thaw();
+        for work in works {
+            work.flush();
+            sim_assert_eq!(work.runs(), 1);
+            work.free();
+        }
+    });
+}
+
+/// QUEUE-9, Q16: works of `system_highpri_wq` run at priority 15, those of the others at the pool's.
+#[test]
+fn the_highpri_one_has_priority() {
+    rows(|_| {
+        for (queue, name) in QUEUES {
+            let found = Arc::new(AtomicI32::new(0));
+            let told = Arc::clone(&found);
+            let work = Work::new(move |_, _| told.store(priority(), SeqCst));
+            sim_assert!(work.queue(Wq(queue())));
+            work.flush();
+            let highest = found.load(SeqCst) == 15;
+            sim_assert_eq!(highest, queue() == system_highpri_wq(), "{name}");
+            work.free();
         }
     });
 }

@@ -56,6 +56,8 @@ impl Line {
     /// Queues a work of each list of steps on its queue, in this order. The first one has begun before the others
     /// are queued, and no time has passed.
     fn run(works: &[(Wq, &'static [Step])]) -> Self {
+        // The image's own threads have begun, and wait: they take no turn in what follows.
+        world::settle();
         let begun = Gate::new();
         let works: Vec<_> = works
             .iter()

@@ -152,6 +152,13 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// `KeSetPriorityThread`.
     fn set_priority(priority: i32) -> i32;
 
+    /// The priority of the current thread. IRQL: = PASSIVE. NT: `KeQueryPriorityThread`.
+    fn priority() -> i32;
+    /// Lets the current thread run where it could before every `pin`, and before what others have done to
+    /// the like; whether there was anything to take back. IRQL: <= APC. NT:
+    /// `KeSetSystemGroupAffinityThread`, `KeRevertToUserGroupAffinityThread`.
+    fn unpin_all() -> bool;
+
     /// Zeroed memory or null. IRQL: <= DISPATCH. NT: `ExAllocatePool2`.
     fn allocate(size: usize) -> *mut u8;
     /// Gives memory back. IRQL: <= DISPATCH. NT: `ExFreePoolWithTag`.

@@ -9,7 +9,6 @@ use super::diagnostic::{Diagnostic, report_queue};
 use super::locked::Raised;
 use super::queue::{Queue, flag};
 use super::runtime::Runtime;
-use super::word::State;
 
 impl<B: Backend> Runtime<B> {
     /// Whether the caller runs for a queue that memory may depend on. The `create_` calls do not count: what
@@ -40,23 +39,6 @@ impl<B: Backend> Runtime<B> {
         if held_up && self.is_reclaiming() {
             // SAFETY: it was on the list just now, and the driver keeps a queue that it waits for.
             report_queue(Diagnostic::FlushDependency, call, unsafe { &*wanted });
-        }
-    }
-
-    /// Whether a work in this state, which was read in this raised section, is queued where it may get no
-    /// worker when memory is short.
-    pub(super) fn is_held_up(state: State, _raised: &Raised<B>) -> bool {
-        match state {
-            State::Queue { sub, .. } => {
-                // SAFETY: Q4: the word was read in this raised section.
-                let queue = unsafe { Self::sub_at(sub) }.queue();
-                !queue.is(flag::MEM_RECLAIM)
-            }
-            State::Uninitialised
-            | State::Idle { .. }
-            | State::Transit { .. }
-            | State::Held { .. }
-            | State::Timer => false,
         }
     }
 }

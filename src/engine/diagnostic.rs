@@ -103,10 +103,10 @@ diagnostics! {
     NoSuchCpu = "BH18",
         "the CPU asked for is not active; the work runs on some other one. Ask for one below \
          KeQueryActiveProcessorCountEx, or for WORK_CPU_UNBOUND";
-    /// `workqueue_set_max_active` of an ordered queue.
+    /// `workqueue_set_max_active` of an ordered or bottom-half queue.
     MaxActiveOfOrdered = "BH19",
-        "the workqueue is ordered or WQ_BH, so its works do not overlap. Make it with \
-         alloc_workqueue and without WQ_BH if they may";
+        "the workqueue is ordered or WQ_BH, so its max_active stays as it is. Make it with \
+         alloc_workqueue and without WQ_BH if its works may overlap";
     /// An item on a stack was still pending when its frame was to end.
     PendingOnStack = "BH20",
         "the item is on a stack frame that ends, and is still pending; it is cancelled. Flush \
@@ -150,6 +150,15 @@ diagnostics! {
     ThawUnderflow = "BH30",
         "the attach is thawed more often than it was frozen; nothing is done. Pair every thaw \
          with a freeze of the same attach";
+    /// The function of a work changed its thread's affinity or priority.
+    ThreadChanged = "BH31",
+        "the function has changed the affinity of its thread, or made its priority a real-time \
+         one, and not taken it back; it is taken back now. The thread is NT's: revert both before \
+         the function returns";
+    /// A work that is not pending has something written over its link.
+    LinkOverwritten = "BH32",
+        "the work is not pending, but its link is not empty: something was written over it. It is \
+         queued. Do not copy or clear a work that has been initialised";
 }
 
 /// A diagnostic about an item. The addresses are numbers: the item may be gone when it is printed.

@@ -23,7 +23,7 @@
 //! | [`freeze`] | F1 F2 | queues that stand still while the device is suspended |
 //! | [`running`], [`worker`], [`placement`] | R1-R3 | who runs, who waits for it; the life of one run; where its thread runs |
 //! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
-//! | [`work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
+//! | [`work`], [`flush_work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
 //! | [`devm`] | V1 V2 | what a device takes back |
 //! | [`runtime`] | G1-G4 | what an attached image has, grace periods, the end |
 
@@ -36,6 +36,7 @@ pub(crate) mod devm;
 pub(crate) mod diagnostic;
 pub(crate) mod drain;
 pub(crate) mod flush;
+pub(crate) mod flush_work;
 pub(crate) mod freeze;
 pub(crate) mod item;
 pub(crate) mod locked;

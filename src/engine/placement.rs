@@ -1,32 +1,40 @@
 //! Where the thread of a worker runs, and how urgently.
 //!
-//! NT lends a worker's thread with an affinity of its own and wants it back so. A work that is pinned is
-//! called with the thread moved to its CPU; the move is kept while the works that follow come from the
-//! same sub-queue, so a batch pays for it once. For the works of a HIGHPRI queue the thread's priority is
-//! raised in the same way.
+//! NT lends a worker's thread with an affinity and a priority of its own and wants it back so. A work that is
+//! pinned is called with the thread moved to its CPU; the move is kept while the works that follow come
+//! from the same sub-queue, so a batch pays for it once. For the works of a HIGHPRI queue the thread's
+//! priority is raised in the same way.
+//!
+//! What a driver's function changes of the same, and does not take back, is taken back for it, and said.
 
 use super::backend::Backend;
 use super::claim::Claim;
-use super::queue::flag;
+use super::diagnostic::{Diagnostic, report, report_queue};
+use super::queue::{Queue, flag};
 
 /// Of a worker of a HIGHPRI queue: the highest that is not a real-time one. NT's pool threads that serve
 /// us have 12 (W-29).
 const HIGH: i32 = 15;
+/// The lowest real-time priority. NT's boosts end below it, so a thread that has it was given it.
+const REAL_TIME: i32 = 16;
 
 /// What the current thread has been changed to, by one worker.
 pub(crate) struct Placement<B: Backend> {
     /// The CPU that it is moved to, and what takes that back.
     pinned: Option<(u32, B::Affinity)>,
-    /// The priority that it had, if that was raised.
-    priority: Option<i32>,
+    /// The priority that it was lent with.
+    own: i32,
+    /// Its priority is raised.
+    raised: bool,
 }
 
 impl<B: Backend> Placement<B> {
-    /// As NT lent it.
-    pub(crate) const fn new() -> Self {
+    /// As NT lent it. IRQL: = PASSIVE.
+    pub(crate) fn new() -> Self {
         Self {
             pinned: None,
-            priority: None,
+            own: B::priority(),
+            raised: false,
         }
     }
 
@@ -40,8 +48,9 @@ impl<B: Backend> Placement<B> {
     pub(crate) fn take(&mut self, claim: &Claim<B>) {
         // SAFETY: Q3: the claim counts in its queue's total, so the queue is there.
         let sub = unsafe { &*claim.sub };
-        if self.priority.is_none() && sub.queue().is(flag::HIGHPRI) {
-            self.priority = Some(B::set_priority(HIGH));
+        if !self.raised && sub.queue().is(flag::HIGHPRI) {
+            B::set_priority(HIGH);
+            self.raised = true;
         }
         let cpu = sub.cpu();
         match self.pinned.take() {
@@ -58,13 +67,34 @@ impl<B: Backend> Placement<B> {
         }
     }
 
-    /// Gives the thread back as it was. IRQL: = PASSIVE, on the worker's thread.
-    pub(crate) fn restore(self) {
+    /// Takes back what the function at `func` of the work at `address` has left behind. The numbers are for
+    /// the message: the work may be gone (I2).
+    pub(crate) fn check(&self, address: usize, func: usize) {
+        let call = "work function";
+        if B::priority() >= REAL_TIME {
+            B::set_priority(if self.raised { HIGH } else { self.own });
+            report::<B>(Diagnostic::ThreadChanged, call, address, func);
+        }
+        if let Some((cpu, _)) = self.pinned
+            && B::cpu() != cpu
+        {
+            let _elsewhere = B::pin(cpu);
+            report::<B>(Diagnostic::ThreadChanged, call, address, func);
+        }
+    }
+
+    /// Gives the thread back as it was. IRQL: = PASSIVE, on the worker's thread, which is inside `queue`.
+    ///
+    /// An affinity that a function has left on a thread that is not pinned shows only here: NT has no call
+    /// that asks for it, so finding out costs two. Builds with debug assertions do.
+    pub(crate) fn restore(self, queue: &Queue<B>) {
         if let Some((_, before)) = self.pinned {
             B::unpin(before);
+        } else if cfg!(debug_assertions) && B::unpin_all() {
+            report_queue(Diagnostic::ThreadChanged, "work function", queue);
         }
-        if let Some(before) = self.priority {
-            B::set_priority(before);
+        if self.raised {
+            B::set_priority(self.own);
         }
     }
 }

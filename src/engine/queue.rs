@@ -26,6 +26,7 @@ use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_ada
 
 use super::backend::{Backend, TimerLevel};
 use super::claim::WorkerAdapter;
+use super::diagnostic::{Diagnostic, Report};
 use super::flush::Colours;
 use super::item::work_struct;
 use super::locked::{Locked, Raised};
@@ -320,7 +321,7 @@ impl<B: Backend> Queue<B> {
         deferred: &mut Deferred<B>,
     ) {
         let mut state = self.state.lock(raised);
-        self.link_locked(&mut state, work, at, deferred);
+        self.link_locked(&mut state, work, at, raised, deferred);
         if calls_worker {
             self.keep_kicked(&mut state, raised, deferred);
         }
@@ -339,7 +340,7 @@ impl<B: Backend> Queue<B> {
         if state.draining > 0 && !state.is_worker(thread) {
             return false;
         }
-        self.link_locked(&mut state, work, at, deferred);
+        self.link_locked(&mut state, work, at, raised, deferred);
         self.keep_kicked(&mut state, raised, deferred);
         true
     }
@@ -349,8 +350,12 @@ impl<B: Backend> Queue<B> {
         state: &mut QueueState<B>,
         work: &work_struct,
         at: At,
+        raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
+        if work.entry.is_linked() {
+            raised.say(Report::of(Diagnostic::LinkOverwritten, work, "queue_work"));
+        }
         let sub = self.sub_for(at.cpu);
         let colour = state.colours.enter();
         state.total += 1;

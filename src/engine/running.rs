@@ -225,10 +225,13 @@ impl<B: Backend> Shard<B> {
     pub(crate) fn finish(&mut self, slot: Pin<&Slot<B>>, woken: &mut Waiters<B>) -> Ended<B> {
         let (address, func) = (slot.address.get(), slot.func.get());
         let held = slot.held.take();
-        let other = self
-            .slots
-            .iter()
-            .find(|other| !core::ptr::eq(*other, slot.get_ref()) && other.runs(address, func));
+        let drain = is_drain(slot.thread);
+        // H3: what is held stays with its kind.
+        let other = self.slots.iter().find(|other| {
+            !core::ptr::eq(*other, slot.get_ref())
+                && other.runs(address, func)
+                && is_drain(other.thread) == drain
+        });
         let ended = match (held, other) {
             (None, _) => Ended::Over,
             (Some(claim), Some(other)) => {
@@ -331,6 +334,11 @@ impl<B: Backend> Shard<B> {
     /// Whether an instance of the work runs in a drain.
     pub(crate) fn is_running_in_drain(&self, address: usize, func: *mut ()) -> bool {
         self.twin_of_kind(address, func, ANY_DRAIN).is_some()
+    }
+
+    /// The sub-queue that counts an instance of the work that runs.
+    pub(super) fn sub_of(&self, address: usize, func: *mut ()) -> Option<*const SubQueue<B>> {
+        self.twin(address, func).map(Slot::sub)
     }
 
     fn twin(&self, address: usize, func: *mut ()) -> Option<&Slot<B>> {

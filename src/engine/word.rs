@@ -39,7 +39,7 @@ const DEPTH: u64 = 0xFFFF << DEPTH_SHIFT;
 
 /// In the word of an idle work or one in transit: it was last on a `WQ_BH` queue, or runs from one.
 /// Linux's `WORK_OFFQ_BH`. No part of the state.
-const LAST_BH: u64 = 1 << COLOUR_SHIFT;
+const LAST_BH: u64 = 2 << COLOUR_SHIFT;
 
 /// How many colours there are; see [`super::flush`].
 pub(crate) const COLOURS: usize = 16;

@@ -407,61 +407,7 @@ impl<B: Backend> Runtime<B> {
         shard.is_running(address, work.function())
     }
 
-    /// Waits for the queued instance, if any, and for the running ones; `true` if it waited.
-    /// IRQL: <= APC.
-    pub(crate) fn flush_work(&self, work: &work_struct, name: &'static str) -> bool {
-        if self.is_uninitialised(work, name)
-            || !self.may_wait(work, name)
-            || self.is_own_function(work, name)
-        {
-            return false;
-        }
-        let report = Report::of(Diagnostic::WaitForOneself, work, name);
-        // Whoever looks for waits for a thread's own run finds the work by its address.
-        let address = core::ptr::from_ref(work).expose_provenance();
-        let waiter = pin!(Waiter::<B>::for_work(work));
-        let waiter = waiter.into_ref();
-        waiter.prepare();
-        let reclaiming = self.is_reclaiming();
-        loop {
-            let raised = Raised::<B>::new();
-            let mut shard = self.running.shard(address).lock(&raised);
-            let state = work.load().1;
-            let queued = match state {
-                // W2: wait until it is somewhere.
-                State::Transit { .. } => {
-                    drop(shard);
-                    drop(raised);
-                    relax();
-                    continue;
-                }
-                State::Queue { .. } | State::Held { .. } => true,
-                State::Uninitialised | State::Idle { .. } | State::Timer => false,
-            };
-            if reclaiming && Self::is_held_up(state, &raised) {
-                raised.say(Report::of(Diagnostic::FlushDependency, work, name));
-            }
-            if !shard.wait_for(waiter, queued) {
-                return false;
-            }
-            drop(shard);
-            let mut deferred = Deferred::new();
-            if let State::Queue { sub, .. } = state {
-                // SAFETY: Q4: the word was read in this raised section.
-                let sub = unsafe { Self::sub_at(sub) };
-                self.refuse_own_flush(sub, &raised, &mut deferred);
-            }
-            deferred.deliver(self, raised);
-            break;
-        }
-        let waited = waiter.wait_unless_refused();
-        if !waited {
-            report.print::<B>();
-        }
-        waited
-    }
-
-    fn is_uninitialised(&self, work: &work_struct, name: &'static str) -> bool {
+    pub(super) fn is_uninitialised(&self, work: &work_struct, name: &'static str) -> bool {
         let uninitialised = work.load().1 == State::Uninitialised;
         if uninitialised {
             Report::of(Diagnostic::WaitUninitialised, work, name).print::<B>();
@@ -469,7 +415,7 @@ impl<B: Backend> Runtime<B> {
         uninitialised
     }
 
-    fn may_wait(&self, work: &work_struct, name: &'static str) -> bool {
+    pub(super) fn may_wait(&self, work: &work_struct, name: &'static str) -> bool {
         let low = B::irql() <= Irql::APC;
         if !low {
             Report::of(Diagnostic::WaitAtDispatch, work, name).print::<B>();
@@ -478,7 +424,7 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Whether the caller is the work's own function: Linux deadlocks there.
-    fn is_own_function(&self, work: &work_struct, name: &'static str) -> bool {
+    pub(super) fn is_own_function(&self, work: &work_struct, name: &'static str) -> bool {
         let address = core::ptr::from_ref(work).addr();
         let own = {
             let raised = Raised::<B>::new();

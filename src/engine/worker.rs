@@ -63,7 +63,7 @@ impl<B: Backend> Runtime<B> {
             };
             self.execute(&serving, claim, &mut placement, raised, deferred);
         }
-        placement.restore();
+        placement.restore(queue);
         let raised = Raised::new();
         let mut deferred = Deferred::new();
         queue.leave(worker, &raised, &mut deferred);
@@ -106,6 +106,7 @@ impl<B: Backend> Runtime<B> {
             // W-16: NT would stop the machine when the thread goes back to its pool, and not say whose
             // function it was.
             self.restore_passive(claim.work.addr(), func.addr());
+            placement.check(claim.work.addr(), func.addr());
             next = self.end_run(serving, guest.as_ref(), &claim);
         }
     }

@@ -74,6 +74,12 @@ unsafe impl Backend for Kmdf {
     fn set_priority(_priority: i32) -> i32 {
         0
     }
+    fn priority() -> i32 {
+        0
+    }
+    fn unpin_all() -> bool {
+        false
+    }
     fn allocate(_size: usize) -> *mut u8 {
         core::ptr::null_mut()
     }

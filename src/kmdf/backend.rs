@@ -129,6 +129,14 @@ unsafe impl Backend for Kmdf {
         threads::set_priority(priority)
     }
 
+    fn priority() -> i32 {
+        threads::priority()
+    }
+
+    fn unpin_all() -> bool {
+        threads::unpin_all(Self::cpu())
+    }
+
     fn allocate(size: usize) -> *mut u8 {
         // SAFETY: the engine allocates at DISPATCH at most (N-31).
         unsafe { ExAllocatePool2(POOL_FLAG_NON_PAGED, size as _, TAG) }.cast()

@@ -5,9 +5,10 @@ use core::ffi::c_void;
 use super::nt;
 use super::objects::check;
 use super::wdk_sys::ntddk::{
-    KeGetProcessorNumberFromIndex, KeRevertToUserGroupAffinityThread, KeSetPriorityThread,
-    KeSetSystemGroupAffinityThread, KeWaitForSingleObject, ObReferenceObjectByHandle,
-    ObfDereferenceObject, PsCreateSystemThread, PsTerminateSystemThread, ZwClose,
+    KeGetProcessorNumberFromIndex, KeQueryPriorityThread, KeRevertToUserGroupAffinityThread,
+    KeSetPriorityThread, KeSetSystemGroupAffinityThread, KeWaitForSingleObject,
+    ObReferenceObjectByHandle, ObfDereferenceObject, PsCreateSystemThread, PsTerminateSystemThread,
+    ZwClose,
 };
 use super::wdk_sys::{
     _KWAIT_REASON, _MODE, GROUP_AFFINITY, HANDLE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, PKTHREAD,
@@ -112,6 +113,20 @@ pub(super) fn pin(cpu: u32) -> GROUP_AFFINITY {
 pub(super) fn unpin(mut before: GROUP_AFFINITY) {
     // SAFETY: what `KeSetSystemGroupAffinityThread` returned on this thread.
     unsafe { KeRevertToUserGroupAffinityThread(&mut before) };
+}
+
+/// Takes back every [`pin`] and whatever is like it; whether there was anything. NT has no call that only asks.
+pub(super) fn unpin_all(here: u32) -> bool {
+    let before = pin(here);
+    // Without a mask it is the thread's own.
+    unpin(GROUP_AFFINITY::default());
+    before.Mask != 0
+}
+
+/// The priority of the current thread.
+pub(super) fn priority() -> i32 {
+    // SAFETY: the current thread is alive.
+    unsafe { KeQueryPriorityThread(nt::KeGetCurrentThread()) }
 }
 
 /// Sets the priority of the current thread and returns the one before.

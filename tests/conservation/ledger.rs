@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `conservation` | accepted = runs + cancelled + pending (rows R02, R02c, R03, R04 of facts/linux) |
 //! | `answer` | a call on an item whose state is known for certain answers by the table of linux.md 4.2 |
-//! | `self-concurrency` | under NonReentrant no work is twice inside itself |
+//! | `self-concurrency` | under NonReentrant, and on WQ_BH queues, no work is twice inside itself |
 //! | `early` | no run before its delay is over |
 //! | `max_active` | per queue, and per queueing CPU if the queue is bound |
 //! | `order` | an ordered queue starts works in the order in which they were queued |
@@ -31,6 +31,8 @@ pub(crate) struct Limits {
     /// Most runs at once, per queueing CPU if `bound`.
     pub(crate) max_active: u32,
     pub(crate) bound: bool,
+    /// Its works never overlap themselves, whatever the rule.
+    pub(crate) alone: bool,
     pub(crate) cpus: u32,
 }
 
@@ -207,7 +209,10 @@ impl Accounts {
         let at = |broken: String| format!("{broken}; work {work} begins");
         self.enter_queue(work).map_err(at)?;
         self.check_order(work).map_err(at)?;
-        let non_reentrant = self.non_reentrant;
+        let home = self.works[work].home;
+        let mut queues = self.queues.iter().enumerate();
+        let alone = queues.any(|(index, queue)| queue.limits.alone && home.is_at(index));
+        let non_reentrant = self.non_reentrant || alone;
         let account = &mut self.works[work];
         account.place = None;
         account.begun += 1;

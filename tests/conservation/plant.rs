@@ -14,7 +14,7 @@ use kmdf_mock::world::{self, Interrupt, choose};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 
 use crate::ledger::{self, Call, Home, Limits, law};
-use crate::shapes::{Items, Shape};
+use crate::shapes::{Items, Shape, pick};
 use crate::support::{NonReentrant, Rig, SelfReentrant, TICK_100NS, Tasklet, Work, Wq, wait_until};
 use crate::table::Actor;
 use crate::tasklets;
@@ -68,6 +68,8 @@ pub(crate) enum Fault {
     NoFreeze,
     /// A work that is told to be queued for a CPU is queued for any.
     WrongCpu,
+    /// What is told to be a queue of bottom halves is not one.
+    NotBh,
     /// Before a queue is destroyed a work that is pending on it is taken off.
     LostAtDestroy,
 }
@@ -80,6 +82,8 @@ const ORDERED: usize = 3;
 const UNBOUND: usize = 2;
 /// Index of the bound queue.
 const BOUND: usize = 1;
+/// Index of the queue whose works run at DISPATCH_LEVEL.
+const BH: usize = 4;
 
 /// A work, and how it may be used.
 struct Job {
@@ -191,18 +195,28 @@ impl Plant {
                 2 + more as i32,
             ),
             ordered,
+            Wq::with(
+                match fault {
+                    Some(Fault::NotBh) => WQ_HIGHPRI,
+                    _ => WQ_BH | flag(WQ_HIGHPRI, 2),
+                },
+                0,
+            ),
         ];
         let mut works = ledger::Accounts::new(told == NonReentrant);
-        for (ordered, max_active, bound) in [
-            (false, 256, true),
-            (false, max_active, true),
-            (false, 2, false),
-            (true, 1, false),
+        for (ordered, max_active, bound, alone) in [
+            (false, 256, true, false),
+            (false, max_active, true, false),
+            (false, 2, false, false),
+            (true, 1, false, false),
+            // A CPU's drain runs one at a time.
+            (false, 1, true, true),
         ] {
             works.add_queue(Limits {
                 ordered,
                 max_active,
                 bound,
+                alone,
                 cpus,
             });
         }
@@ -244,11 +258,14 @@ impl Plant {
             4 => (Home::Any, false),
             5 => (Home::Queue(ORDERED), false),
             6 => (Home::Queue(BOUND), false),
-            _ => (Home::Pinned(BOUND, cpu), false),
+            7 => (Home::Pinned(BOUND, cpu), false),
+            8 => (Home::Queue(BH), false),
+            9 => (Home::Queue(BH), true),
+            _ => (Home::Pinned(BH, cpu), true),
         };
-        let [main, delayed] = [kind(choose(8)), kind(4 + choose(4))];
-        let fair = [main, main, delayed, kind(choose(8)), kind(choose(8))];
-        let plain = kind(choose(4));
+        let [main, delayed] = [kind(choose(11)), kind(4 + choose(5))];
+        let fair = [main, main, delayed, kind(choose(11)), kind(choose(11))];
+        let plain = kind(pick(&[0, 1, 2, 3, 9, 10]));
         let (kinds, count) = match self.shape.items {
             Items::Any(most) => (fair, 1 + choose(most)),
             Items::Delayed => ([delayed; 5], 1 + choose(4) / 3),
@@ -259,7 +276,12 @@ impl Plant {
             let account = self.lock().works.add_work(home, plain);
             let plant = Arc::clone(self);
             let work = Work::new(move |_, _| plant.run_job(account));
-            self.witness.watch_work(work);
+            let rule = if home.is_at(BH) {
+                Some(NonReentrant)
+            } else {
+                None
+            };
+            self.witness.watch_work(work, rule);
             let pinned = matches!(home, Home::Pinned(..));
             Job {
                 work,
@@ -297,10 +319,11 @@ impl Plant {
         self.books.lock().unwrap()
     }
 
-    /// Gives way for a while at PASSIVE_LEVEL.
+    /// Gives way for a while, and lets time pass if it may.
     fn linger(&self) {
+        let may_sleep = self.shape.leisurely && world::current_irql() < 2;
         match choose(8) {
-            _ if !self.shape.leisurely => (0..choose(3)).for_each(|_| preempt()),
+            _ if !may_sleep => (0..choose(3)).for_each(|_| preempt()),
             0 => world::sleep_100ns(u64::from(1 + choose(4 * TICK_100NS))),
             1 => world::sleep_100ns(u64::from(1 + choose(400))),
             2 | 3 => {}
@@ -372,10 +395,18 @@ impl Plant {
     /// A work that is queued for a CPU runs there, from beginning to end.
     fn check_cpu(&self, account: usize) {
         let job = &self.jobs()[account];
-        let Home::Pinned(_, wanted) = job.home else {
+        if job.home.is_at(BH) {
+            let irql = world::current_irql();
+            let level = law("bh", irql == 2, || {
+                format!("work {account} is at IRQL {irql}")
+            });
+            self.must(level);
+            self.reach("ran as a bottom half");
+        }
+        let Home::Pinned(queue, wanted) = job.home else {
             return;
         };
-        if job.on || self.pin {
+        if job.on || self.pin || queue == BH {
             let cpu = world::current_cpu();
             let there = law("cpu", cpu == wanted, || {
                 format!("work {account} is on CPU {cpu}, not {wanted}")
@@ -461,8 +492,10 @@ impl Plant {
             }
             self.witness.acting(Actor::End, || rig.detach());
         } else {
-            self.wait_a_while(|books| books.works.close().is_ok());
+            // A ledger that is not certain of a work may close before that work has run.
+            self.wait_a_while(|books| books.works.close().is_ok() && counters().pending == 0);
             world::settle();
+            self.wait_a_while(|books| books.works.close().is_ok());
         }
         self.compare(early);
         for job in self.jobs() {

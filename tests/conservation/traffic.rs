@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bottomhalf::linux::*;
 use kmdf_mock::world::{self, choose, run_on_cpu};
 
-use super::{BOUND, Fault, Plant, UNBOUND};
+use super::{BH, BOUND, Fault, Plant, UNBOUND};
 use crate::ledger::{Call, Home, law};
 use crate::shapes::{Event, pick};
 use crate::support::{TICK_100NS, Work, Wq};
@@ -102,7 +102,8 @@ impl Plant {
     pub(super) fn call(&self, account: usize, call: Call, own: bool) {
         let job = &self.jobs()[account];
         let (queue, cpu) = match job.home {
-            Home::Any => (choose(self.lines.len() as u32) as usize, None),
+            // Not on both kinds of queue: between a worker and a drain nobody promises non-reentrance.
+            Home::Any => (choose(BH as u32) as usize, None),
             Home::Queue(queue) => (queue, None),
             Home::Pinned(queue, cpu) => (queue, Some(cpu)),
         };
@@ -437,9 +438,11 @@ impl Plant {
 
     /// Makes a queue, queues a few works and destroys it: they have all run.
     pub(super) fn private_queue(self: &Arc<Self>) {
-        let queue = match choose(3) {
+        let kind = choose(4);
+        let queue = match kind {
             0 => Wq::ordered(),
             1 => Wq::with(0, 1),
+            2 => Wq::with(WQ_BH, 0),
             _ => Wq::with(WQ_UNBOUND, 2),
         };
         // Now and then more than a worker runs before it gives its thread back.
@@ -451,7 +454,7 @@ impl Plant {
         let accounts: Vec<_> = (0..count).map(|_| self.start_once(queue, 0)).collect();
         // And a work that others cancel and queue elsewhere while this queue goes.
         let mut roaming = self.jobs().iter().enumerate();
-        match roaming.find(|(_, job)| job.home == Home::Any) {
+        match roaming.find(|(_, job)| job.home == Home::Any && kind != 2) {
             Some((account, job)) if job.plain || choose(2) == 0 => {
                 self.tell(account, (job.work, None), queue, Call::Queue, false);
             }

@@ -36,6 +36,8 @@ type Context = (usize, bool);
 
 #[derive(Default)]
 struct WorkView {
+    /// If it is not that of the schedule.
+    legal: Option<&'static BTreeSet<Transition>>,
     inside: u32,
     /// Who has it in Transit.
     owner: Option<Context>,
@@ -104,11 +106,14 @@ impl Witness {
         answer
     }
 
-    /// Watches a work, which nobody uses yet; its index.
-    pub(crate) fn watch_work(self: &Arc<Self>, work: Work) -> usize {
+    /// Watches a work, which nobody uses yet and which may have a rule of its own; its index.
+    pub(crate) fn watch_work(self: &Arc<Self>, work: Work, rule: Option<WorkReentrance>) -> usize {
         let index = {
             let works = &mut self.seen.lock().unwrap().works;
-            works.push(WorkView::default());
+            works.push(WorkView {
+                legal: rule.map(legal),
+                ..WorkView::default()
+            });
             works.len() - 1
         };
         let witness = Arc::clone(self);
@@ -293,6 +298,7 @@ impl Seen {
             return Err("transition: a word of no state".to_owned());
         };
         let running = self.works[index].inside > 0;
+        let legal = self.works[index].legal.unwrap_or(legal);
         let transition = Transition::Work {
             from,
             to,

@@ -234,7 +234,11 @@ fn b54_one_work_and_two_queues() {
         each(queues, Wq::flush);
         sim_assert!(!work.pending());
         sim_assert_eq!(work.runs(), accepted, "runs of a work that is queued twice");
-        sim_assert!(rig.reentrance != NonReentrant || work.seen().most_inside() == 1);
+        // On a WQ_BH queue and on another one it may run at the same time (WORK-7).
+        let seen = work.seen();
+        let drained = (0..seen.runs()).any(|run| seen.irql(run as usize) == 2);
+        let most = 1 + u32::from(drained);
+        sim_assert!(rig.reentrance != NonReentrant || seen.most_inside() <= most);
         each(queues, Wq::destroy);
         work.free();
     }

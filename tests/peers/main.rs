@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bottom_halves;
 mod delayed;
 mod handover;
 mod identity;
@@ -245,10 +246,11 @@ fn run_first(work: Work, wq: Wq) {
     work.wait_begun(1);
 }
 
-/// A queue of a kind that the seed picks, with room for more than one work unless it is ordered.
+/// A queue of a kind that the seed picks, for works that do not block.
 fn any_queue() -> Wq {
-    match world::choose(6) {
+    match world::choose(7) {
         0 => Wq::bound(),
+        5 => Wq::with(WQ_BH, 0),
         1 => Wq::ordered(),
         2 => Wq::with(WQ_MEM_RECLAIM, 0),
         3 => Wq::with(WQ_UNBOUND | WQ_MEM_RECLAIM, 4),

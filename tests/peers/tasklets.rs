@@ -118,10 +118,10 @@ fn b28_disabling_a_scheduled_tasklet_returns() {
     );
 }
 
-/// B-32, B-65: whoever kills or disables a tasklet makes progress on a machine with one CPU, where its run needs
+/// B-32: whoever kills or disables a tasklet makes progress on a machine with one CPU, where its run needs
 /// the very CPU that the caller is on. A caller that spins at a raised IRQL does not.
 #[test]
-fn b32_b65_kill_and_disable_make_progress_on_one_cpu() {
+fn b32_kill_and_disable_make_progress_on_one_cpu() {
     fn scenario(_: &Rig, calls: Calls) {
         let tasklet = Tasklet::counting();
         let line = Arc::new(Interrupt::connect("line", 5, move || {

@@ -22,7 +22,7 @@ fn b07_b34_a_sync_call_returns_after_the_run() {
             // SAFETY: the item is alive.
             unsafe { disable_delayed_work_sync(work.dwork()) }
         };
-        let wq = any_queue();
+        let (wq, kind) = (Wq::bound(), any_queue());
         let syncs = [
             calls.cancel_sync,
             calls.cancel_delayed_sync,
@@ -39,7 +39,7 @@ fn b07_b34_a_sync_call_returns_after_the_run() {
             work.free();
             // And as the timer expires.
             let work = Work::new(|_, _| give_way(20));
-            sim_assert!(work.queue_delayed(wq, 1));
+            sim_assert!(work.queue_delayed(kind, 1));
             let tick = u64::from(super::support::TICK_100NS);
             world::sleep_100ns(2 * tick - world::now_100ns() % tick);
             give_way(60);
@@ -52,6 +52,7 @@ fn b07_b34_a_sync_call_returns_after_the_run() {
             sim_assert_eq!((work.runs(), runs), (runs, u32::from(!cancelled)));
             work.free();
         }
+        kind.destroy();
         wq.destroy();
     }
     holds(racing, 60, scenario);

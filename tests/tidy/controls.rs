@@ -246,7 +246,7 @@ fn an_id_without_a_test_is_found() {
 fn a_diagnostic_without_row_or_test_is_found() {
     let engine = Source::new(
         "engine.rs",
-        "match self {\nA => \"BH01\",\nB => \"BH03\",\nC => \"BH01\",\n}\n",
+        "match self {\nA => \"BH01\",\nB = \"BH03\",\nC => \"BH01\",\n}\n",
     );
     let (codes, complaints) = misuse::codes(&engine);
     complain(

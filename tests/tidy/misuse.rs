@@ -10,12 +10,13 @@ fn is_code(word: &str) -> bool {
     word.len() == 4 && word.starts_with("BH") && word[2..].chars().all(|c| c.is_ascii_digit())
 }
 
-/// The codes that the engine's `code` function gives, with their lines; a code that stands twice is a
+/// The codes that the engine gives to its diagnostics, with their lines; a code that stands twice is a
 /// complaint.
 pub(crate) fn codes(engine: &Source) -> (BTreeMap<String, usize>, Vec<String>) {
     let (mut found, mut complaints) = (BTreeMap::new(), Vec::new());
     for (index, line) in engine.text.lines().enumerate() {
-        let Some((_, rest)) = line.split_once("=> \"") else {
+        // `Name => "BH01"` in a match, or `Name = "BH01"` in a list.
+        let Some((_, rest)) = line.split_once("= \"").or_else(|| line.split_once("=> \"")) else {
             continue;
         };
         let code = rest.split('"').next().unwrap_or_default().to_owned();

@@ -78,6 +78,7 @@ unsafe extern "C" {
     pub fn KeRevertToUserGroupAffinityThread(PreviousAffinity: PGROUP_AFFINITY);
     pub fn KeSetEvent(Event: PRKEVENT, Increment: KPRIORITY, Wait: BOOLEAN) -> LONG;
     pub fn KeSetImportanceDpc(Dpc: PRKDPC, Importance: KDPC_IMPORTANCE);
+    pub fn KeQueryPriorityThread(Thread: PKTHREAD) -> KPRIORITY;
     pub fn KeSetPriorityThread(Thread: PKTHREAD, Priority: KPRIORITY) -> KPRIORITY;
     pub fn KeSetSystemGroupAffinityThread(
         Affinity: PGROUP_AFFINITY,

@@ -33,9 +33,9 @@ pub use processor::{KeDeregisterProcessorChangeCallback, KeRegisterProcessorChan
 pub use spin::*;
 pub use status::*;
 pub use thread::{
-    KeEnterCriticalRegion, KeGetCurrentThread, KeLeaveCriticalRegion, KeSetPriorityThread,
-    ObReferenceObjectByHandle, ObfDereferenceObject, PsCreateSystemThread, PsTerminateSystemThread,
-    ZwClose,
+    KeEnterCriticalRegion, KeGetCurrentThread, KeLeaveCriticalRegion, KeQueryPriorityThread,
+    KeSetPriorityThread, ObReferenceObjectByHandle, ObfDereferenceObject, PsCreateSystemThread,
+    PsTerminateSystemThread, ZwClose,
 };
 pub use timer::{
     EX_TIMER, EX_TIMER_HIGH_RESOLUTION, ExAllocateTimer, ExCancelTimer, ExDeleteTimer, ExSetTimer,

@@ -106,6 +106,22 @@ pub unsafe extern "C" fn KeSetPriorityThread(Thread: PKTHREAD, Priority: KPRIORI
     before
 }
 
+/// The priority of a thread. PASSIVE_LEVEL.
+///
+/// # Safety
+/// `Thread` is a referenced thread object.
+pub unsafe extern "C" fn KeQueryPriorityThread(Thread: PKTHREAD) -> KPRIORITY {
+    let w = call();
+    ceiling(w, "KeQueryPriorityThread", 0, "DV(0xC4,0x20003)");
+    let Some(id) = thread_of_object(w, Thread.cast()) else {
+        fail(
+            "OBJECT_TYPE_INVALID(0x189)",
+            "KeQueryPriorityThread on no thread object".to_owned(),
+        );
+    };
+    w.nt.with(|nt| nt.threads[id].priority)
+}
+
 /// Turns a handle of [`PsCreateSystemThread`] into a referenced thread object.
 ///
 /// # Safety

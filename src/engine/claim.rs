@@ -89,6 +89,8 @@ impl<B: Backend> Queue<B> {
                 state.looks(&worker, true);
             }
             Entrance::Rescue => {
+                state.called_since = None;
+                state.locked_up = false;
                 state.rescue = if state.kicked {
                     Rescue::Starved
                 } else {

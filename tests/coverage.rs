@@ -211,7 +211,8 @@ fn list(cases: &[Case], sources: &[Source]) -> List {
     );
     let id = |id: &str| by_id(id, cases);
     list.table("Linux rows", "ID", &required(all, &names::EXCEPTIONS), &id);
-    let functions = required(functions(sources), &names::EXCEPTIONS);
+    let present = functions(sources);
+    let functions = required(present.clone(), &names::EXCEPTIONS);
     let function = |name: &str| by_function(name, &rows, cases, &support);
     list.table("Linux functions", "function", &functions, &function);
     list.table(
@@ -226,8 +227,7 @@ fn list(cases: &[Case], sources: &[Source]) -> List {
         &split(names::HAZARDS),
         &id,
     );
-    let here =
-        |name: &str| !id(name).is_empty() || functions.iter().any(|function| function == name);
+    let here = |name: &str| !id(name).is_empty() || present.iter().any(|function| function == name);
     list.exceptions(&names::EXCEPTIONS, &contract, &here);
     list
 }

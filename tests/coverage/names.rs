@@ -34,7 +34,7 @@ pub(crate) const FUNCTIONS: &str = "
     time_before time_before_eq";
 
 /// Rows and functions that are not here, and why. shim-api.md names the functions under *Not here*.
-pub(crate) const EXCEPTIONS: [(&str, &str); 15] = [
+pub(crate) const EXCEPTIONS: [(&str, &str); 14] = [
     ("D30", "rcu_work is not part of the contract"),
     (
         "DS5",
@@ -65,7 +65,6 @@ pub(crate) const EXCEPTIONS: [(&str, &str); 15] = [
         "workqueue_sysfs_register",
         "attributes and sysfs are not part of the contract",
     ),
-    ("current_is_workqueue_rescuer", "no driver calls it"),
     ("__tasklet_schedule", "the state word is not the caller's"),
     (
         "__tasklet_hi_schedule",

@@ -403,7 +403,7 @@ impl<B: Backend> Queue<B> {
         // ORDERING: AcqRel: the owner sees what the linker published and hands it on.
         let transit = State::Transit { depth: 0 }.word_after(self.is(flag::BH));
         work.data.swap(transit, Ordering::AcqRel);
-        self.leave_colour(&mut state, colour, deferred);
+        self.leave_colour(&mut state, colour, raised, deferred);
         true
     }
 
@@ -412,10 +412,14 @@ impl<B: Backend> Queue<B> {
         &self,
         state: &mut QueueState<B>,
         colour: u8,
+        raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
         state.total -= 1;
         state.colours.leave(colour, &mut deferred.woken);
+        if state.total == 0 {
+            self.dismiss_rescuer(state, raised);
+        }
         self.wake_if_idle(state, deferred);
     }
 

@@ -120,11 +120,16 @@ impl<B: Backend> Runtime<B> {
             }
             (core::ptr::from_ref(queue), own)
         };
-        if !own && self.wait_for_queue(queue, waiter) {
-            return true;
+        if own {
+            // SAFETY: Q4: the caller is inside the queue.
+            report_queue(Diagnostic::WaitForOneself, "freeze", unsafe { &*queue });
+            return false;
         }
-        // SAFETY: Q4: the caller is inside the queue, or its next instance counts there.
-        report_queue(Diagnostic::WaitForOneself, "freeze", unsafe { &*queue });
-        false
+        let waited = self.wait_for_queue(queue, waiter);
+        if !waited {
+            // Nothing keeps the queue: the instance that was held there may be cancelled since.
+            report::<B>(Diagnostic::WaitForOneself, "freeze", queue.addr(), 0);
+        }
+        waited
     }
 }

@@ -55,9 +55,11 @@ impl Attachment {
     /// freezes, does not wait, and says so.
     pub fn freeze(&self) {
         if let Some(runtime) = visit() {
+            runtime.freeze();
+            // After the runtime's own count: a thaw that comes in between must find nothing to take back.
             // ORDERING: a count; the runtime's own is under a lock.
             self.freezes.fetch_add(1, Relaxed);
-            runtime.freeze();
+            runtime.wait_until_frozen();
         }
     }
 

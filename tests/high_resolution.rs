@@ -99,3 +99,38 @@ fn n27_jiffies_go_on() {
         }
     });
 }
+
+/// T-33: a tick may come between the two clocks that attach compares, with a thread that uses the CPU up meanwhile.
+#[test]
+fn attach_while_a_tick_passes() {
+    world::seeds(0..SEEDS * 4, |seed| {
+        let run = coarse(seed)
+            .cpus(1)
+            .preemption(world::Preemption::Always)
+            .run(|| {
+                let driver = Driver::load();
+                let config = Config::new(NonReentrant).high_resolution(true);
+                for _ in 0..4 {
+                    let burner = world::spawn("burner", None, || {
+                        for _ in 0..60 {
+                            world::burn_100ns(TICK / 8);
+                            kmdf_mock::sync::preempt();
+                        }
+                    });
+                    // SAFETY: the driver stays loaded until the detach below.
+                    let attached = unsafe { attach(Host::Driver(driver.handle().cast()), &config) };
+                    let attached = attached.expect("a fresh machine has the resources");
+                    let before = jiffies();
+                    world::burn_100ns(TICK);
+                    sim_assert!(jiffies() > before);
+                    sim_assert!(jiffies() - before < HZ * 10);
+                    attached.detach();
+                    burner.join();
+                }
+                driver.unload();
+            });
+        if let Err(failure) = run {
+            panic!("{failure}");
+        }
+    });
+}

@@ -9,6 +9,7 @@ use bottomhalf::{
     Attachment, Config, DelayedWork, Host, Tasklet, TaskletItem, Work, WorkItem, Workqueue, attach,
     counters, impl_has_delayed_work, impl_has_tasklet, impl_has_work,
 };
+use kmdf_mock::sync::preempt;
 use kmdf_mock::world::{self, Driver, Preemption};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 use support::{NonReentrant, machine, reports};
@@ -91,6 +92,36 @@ fn a_queue_is_used_while_the_image_detaches() {
         world::sleep_100ns(u64::from(world::choose(3)));
         attachment.detach();
         user.join();
+        driver.unload();
+    });
+}
+
+/// A queue is drained by one thread while another one detaches for the last time and so destroys it (BH13): the
+/// drain does not touch it any more.
+#[test]
+fn a_queue_is_drained_while_the_image_detaches() {
+    worlds(200, || {
+        let driver = Driver::load();
+        let attachment = attached(&driver);
+        let queue = Workqueue::ordered(c"q").build().expect("memory is there");
+        let others = [(); 2].map(|()| {
+            world::spawn("other", Some(3), || {
+                for _ in 0..1_500 {
+                    preempt();
+                }
+            })
+        });
+        let user = world::spawn("user", Some(3), move || {
+            for _ in 0..20 {
+                queue.drain();
+            }
+        });
+        for _ in 0..world::choose(300) {
+            preempt();
+        }
+        attachment.detach();
+        user.join();
+        others.into_iter().for_each(world::Thread::join);
         driver.unload();
     });
 }

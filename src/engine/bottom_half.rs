@@ -199,18 +199,19 @@ impl<B: Backend> Runtime<B> {
         serves.then(|| identity(cpu))
     }
 
-    /// Waits for the instances of a work that has been cancelled or disabled. At DISPATCH it spins if
-    /// the work was on a `WQ_BH` queue last, since its run is on another CPU then and ends by itself;
-    /// else it does not wait there, and says so. The caller is not its function.
+    /// Waits for the instances of a work that has been cancelled or disabled. At DISPATCH it spins for a run
+    /// in a drain, which is on another CPU and ends by itself; unless the work was on a `WQ_BH` queue last, a
+    /// thread may run it too, which is not waited for there, and that is said. The caller is not its function.
     pub(super) fn wait_after_cancel(&self, work: &work_struct, name: &'static str) {
         let level = B::irql();
         if level <= Irql::APC {
             self.wait_for_running(work);
-        } else if level == Irql::DISPATCH && work.was_in_drain() {
-            while self.is_running_in_drain(work) {
-                relax();
-            }
-        } else {
+            return;
+        }
+        while level == Irql::DISPATCH && self.is_running_in_drain(work) {
+            relax();
+        }
+        if level > Irql::DISPATCH || !work.was_in_drain() {
             Report::of(Diagnostic::WaitAtDispatch, work, name).print::<B>();
         }
     }

@@ -82,20 +82,15 @@ impl<B: Backend> Queue<B> {
         match entrance {
             Entrance::Kick => {
                 state.kicked = false;
-                // A rescuer that has been called comes all the same (S2).
+                self.dismiss_rescuer(&mut state, raised);
+                // A rescuer that has taken the queue already comes all the same (S2).
                 if state.rescue != Rescue::Called {
                     state.rescue = Rescue::NotSeen;
                 }
                 state.looks(&worker, true);
             }
             Entrance::Rescue => {
-                state.called_since = None;
-                state.locked_up = false;
-                state.rescue = if state.kicked {
-                    Rescue::Starved
-                } else {
-                    Rescue::NotSeen
-                };
+                state.rescue = state.without_rescuer();
                 state.looks(&worker, true);
             }
             Entrance::Guest => {}
@@ -187,7 +182,7 @@ impl<B: Backend> Queue<B> {
             let freezers = state.freezers.take();
             deferred.woken.back_mut().splice_after(freezers);
         }
-        self.leave_colour(&mut state, claim.colour, deferred);
+        self.leave_colour(&mut state, claim.colour, raised, deferred);
         if let Some(worker) = looks {
             state.looks(&worker, true);
         }

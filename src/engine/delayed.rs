@@ -81,7 +81,8 @@ impl<B: Backend> Runtime<B> {
             false
         } else {
             // ORDERING: AcqRel: from here on it is found through the tree's lock.
-            dwork.work.data.swap(State::Timer.word(), AcqRel);
+            let timer = State::Timer.word_from(dwork.work.load().0);
+            dwork.work.data.swap(timer, AcqRel);
             Self::aim(dwork, cpu, &raised);
             self.arm(queue, dwork, delay, &raised, &mut deferred);
             true

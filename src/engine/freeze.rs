@@ -40,18 +40,20 @@ impl<B: Backend> QueueState<B> {
 }
 
 impl<B: Backend> Runtime<B> {
-    /// Freezes once more, and waits until no work of a frozen queue runs. From a work of such a queue,
-    /// and at DISPATCH, it does not wait, and says so. IRQL: <= APC.
+    /// Freezes once more. IRQL: any.
     pub(crate) fn freeze(&self) {
-        {
-            let raised = Raised::<B>::new();
-            let queues = self.queues.lock(&raised);
-            // ORDERING: under the list's lock.
-            self.freezes.fetch_add(1, Relaxed);
-            for queue in queues.iter() {
-                queue.state.lock(&raised).freeze(queue);
-            }
+        let raised = Raised::<B>::new();
+        let queues = self.queues.lock(&raised);
+        // ORDERING: under the list's lock.
+        self.freezes.fetch_add(1, Relaxed);
+        for queue in queues.iter() {
+            queue.state.lock(&raised).freeze(queue);
         }
+    }
+
+    /// Waits until no work of a frozen queue runs. From a work of such a queue, and at DISPATCH, it does not
+    /// wait, and says so. IRQL: <= APC.
+    pub(crate) fn wait_until_frozen(&self) {
         if B::irql() > Irql::APC {
             report::<B>(Diagnostic::WaitAtDispatch, "freeze", 0, 0);
             return;
@@ -59,7 +61,7 @@ impl<B: Backend> Runtime<B> {
         while self.wait_for_one_frozen() {}
     }
 
-    /// Takes one [`Self::freeze`] back. IRQL: <= DISPATCH.
+    /// Takes one [`Self::freeze`] back, which was made before. IRQL: <= DISPATCH.
     pub(crate) fn thaw(&self) {
         let raised = Raised::<B>::new();
         let mut deferred = Deferred::new();
@@ -118,11 +120,16 @@ impl<B: Backend> Runtime<B> {
             }
             (core::ptr::from_ref(queue), own)
         };
-        if !own && self.wait_for_queue(queue, waiter) {
-            return true;
+        if own {
+            // SAFETY: Q4: the caller is inside the queue.
+            report_queue(Diagnostic::WaitForOneself, "freeze", unsafe { &*queue });
+            return false;
         }
-        // SAFETY: Q4: the caller is inside the queue, or its next instance counts there.
-        report_queue(Diagnostic::WaitForOneself, "freeze", unsafe { &*queue });
-        false
+        let waited = self.wait_for_queue(queue, waiter);
+        if !waited {
+            // Nothing keeps the queue: the instance that was held there may be cancelled since.
+            report::<B>(Diagnostic::WaitForOneself, "freeze", queue.addr(), 0);
+        }
+        waited
     }
 }

@@ -137,7 +137,7 @@ impl work_struct {
         }
     }
 
-    /// Whether it was on a `WQ_BH` queue last. It is idle.
+    /// Whether it was on a `WQ_BH` queue last. It is idle or armed.
     pub(crate) fn was_in_drain(&self) -> bool {
         was_bh(self.load().0)
     }

@@ -22,6 +22,8 @@
 //!   passed in which every kick was delivered and every raised section that may know its address
 //!   has ended.
 
+use core::pin::Pin;
+
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
 use super::backend::{Backend, TimerLevel};
@@ -33,7 +35,7 @@ use super::locked::{Locked, Raised};
 use super::rescue::{Rescue, Rescuer};
 use super::sub_queue::SubQueue;
 use super::timers::Timers;
-use super::wait::{Deferred, Waiters};
+use super::wait::{Deferred, Waiter, Waiters};
 use super::word::{SUB_QUEUE_ALIGN, State};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 
@@ -407,7 +409,7 @@ impl<B: Backend> Queue<B> {
         // ORDERING: AcqRel: the owner sees what the linker published and hands it on.
         let transit = State::Transit { depth: 0 }.word_after(self.is(flag::BH));
         work.data.swap(transit, Ordering::AcqRel);
-        self.leave_colour(&mut state, colour, deferred);
+        self.leave_colour(&mut state, colour, raised, deferred);
         true
     }
 
@@ -416,10 +418,14 @@ impl<B: Backend> Queue<B> {
         &self,
         state: &mut QueueState<B>,
         colour: u8,
+        raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) {
         state.total -= 1;
         state.colours.leave(colour, &mut deferred.woken);
+        if state.total == 0 {
+            self.dismiss_rescuer(state, raised);
+        }
         self.wake_if_idle(state, deferred);
     }
 
@@ -437,6 +443,15 @@ impl<B: Backend> QueueState<B> {
     /// Whether there is a work that a worker would be given.
     pub(super) fn may_start(&self) -> bool {
         self.startable > 0 && !self.frozen
+    }
+
+    /// Links `waiter` until the queue is idle; `false` if it is.
+    pub(super) fn wait_for_idle(&mut self, waiter: Pin<&Waiter<B>>) -> bool {
+        let waits = !self.is_idle();
+        if waits {
+            self.idle_waiters.push_back(waiter.handle());
+        }
+        waits
     }
 
     /// Empty, and no worker inside or called to be.

@@ -9,11 +9,14 @@
 //!
 //! # Invariants
 //!
-//! - **S1** While a queue is kicked, whether or not it has a startable work, a look is due, or somebody is about to
-//!   make one due, or its rescuer has been called: who kicks asks for a look after the kick, and a
-//!   look that finds such a queue asks for the next one or calls the rescuer.
-//! - **S2** A queue whose `rescue` is [`Rescue::Called`] is on one rescuer's list, and counts as busy:
-//!   it is not freed before the rescuer has entered it.
+//! - **S1** While a queue is kicked a look is due, or somebody is about to make one due, or its rescuer has
+//!   been called: who kicks asks for a look after the kick, and a look that finds such a queue asks for the
+//!   next one or calls the rescuer. That the queue has no startable work just now ends nothing: the next one
+//!   makes no kick.
+//! - **S2** A queue whose `rescue` is [`Rescue::Called`] is on one rescuer's list, or the rescuer has taken
+//!   it from there; it counts as busy, and is not freed before the rescuer has entered it. It is taken off
+//!   the list when its worker comes after all, and when it becomes empty: the rescuer may be busy for long,
+//!   with a work that waits for this queue.
 //! - **S3** Once a rescuer has been called for a kick, the queue is *starved* until that kick's worker
 //!   comes: whoever leaves a startable work behind calls the rescuer at once.
 //! - **S4** A look that calls a rescuer, or finds one called, makes another due for when the queue has
@@ -60,7 +63,7 @@ pub(crate) enum Rescue {
     Seen,
     /// The rescuer is called, and has not come (S2).
     Called,
-    /// It has come; the kick's own worker has not (S3).
+    /// It has come, or is not needed any more; the kick's own worker has not come (S3).
     Starved,
 }
 
@@ -144,6 +147,17 @@ impl<B: Backend> Rescuer<B> {
         deferred.woken.back_mut().splice_after(state.waiting.take());
     }
 
+    /// Takes `queue`, whose `rescue` is `Called`, off the list; `false` if the rescuer has done so, and comes.
+    fn dismiss(&self, queue: &Queue<B>, raised: &Raised<B>) -> bool {
+        let mut state = self.state.lock(raised);
+        let listed = queue.rescue_link.is_linked();
+        if listed {
+            // SAFETY: S2: it is linked, and this is the only list that it is ever on.
+            unsafe { state.wanted.cursor_mut_from_ptr(queue) }.remove();
+        }
+        listed
+    }
+
     /// The rescuer's thread.
     unsafe extern "C" fn entry(context: *mut c_void) {
         // SAFETY: `start` gave it; the rescuer stays until this thread has ended.
@@ -205,6 +219,14 @@ impl<B: Backend> Queue<B> {
         self.own_rescuer.end(runtime);
     }
 
+    /// The rescuer is not needed any more: if it has been called and has not taken the queue yet, it does not
+    /// come (S2).
+    pub(super) fn dismiss_rescuer(&self, state: &mut QueueState<B>, raised: &Raised<B>) {
+        if state.rescue == Rescue::Called && self.rescuer().dismiss(self, raised) {
+            state.rescue = state.without_rescuer();
+        }
+    }
+
     /// Who comes if NT's pool brings no worker.
     pub(super) fn rescuer(&self) -> &Rescuer<B> {
         // SAFETY: written before the queue was shared. The queue's own goes with it, and the
@@ -229,6 +251,17 @@ enum Wanted {
 }
 
 impl<B: Backend> QueueState<B> {
+    /// How the queue fares once its rescuer has come, or does not come.
+    pub(super) fn without_rescuer(&mut self) -> Rescue {
+        self.called_since = None;
+        self.locked_up = false;
+        if self.kicked {
+            Rescue::Starved
+        } else {
+            Rescue::NotSeen
+        }
+    }
+
     /// A look at the queue.
     fn look(&mut self, now_100ns: u64) -> Wanted {
         if self.rescue == Rescue::Called {
@@ -238,8 +271,6 @@ impl<B: Backend> QueueState<B> {
             return Wanted::Nothing;
         }
         match self.rescue {
-            // Nothing is to be started now. But the kick is not answered, and who queues a work later relies
-            // on it.
             Rescue::NotSeen | Rescue::Seen if !self.may_start() => Wanted::Look,
             Rescue::NotSeen => {
                 self.rescue = Rescue::Seen;

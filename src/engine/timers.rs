@@ -123,10 +123,8 @@ impl Timers {
         // ORDERING: as in `insert`.
         dwork.flags.store(0, Relaxed);
         // ORDERING: AcqRel: as in `Queue::unlink`: the remover owns the work from here.
-        dwork
-            .work
-            .data
-            .swap(State::Transit { depth: 0 }.word(), AcqRel);
+        let transit = State::Transit { depth: 0 }.word_from(dwork.work.load().0);
+        dwork.work.data.swap(transit, AcqRel);
     }
 }
 

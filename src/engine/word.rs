@@ -37,7 +37,7 @@ const ADDRESS: u64 = !0xFF;
 const DEPTH_SHIFT: u32 = 16;
 const DEPTH: u64 = 0xFFFF << DEPTH_SHIFT;
 
-/// In the word of an idle work or one in transit: it was last on a `WQ_BH` queue, or runs from one.
+/// In the word of a work that is idle, in transit or armed: it was last on a `WQ_BH` queue, or runs from one.
 /// Linux's `WORK_OFFQ_BH`. No part of the state.
 const LAST_BH: u64 = 2 << COLOUR_SHIFT;
 
@@ -106,12 +106,13 @@ impl State {
         }
     }
 
-    /// Encodes [`Self::Idle`] or [`Self::Transit`] of a work that was on a `WQ_BH` queue, or not.
+    /// Encodes [`Self::Idle`], [`Self::Transit`] or [`Self::Timer`] of a work that was on a `WQ_BH` queue, or
+    /// not.
     pub(crate) const fn word_after(self, bh: bool) -> u64 {
         self.word() | if bh { LAST_BH } else { 0 }
     }
 
-    /// Encodes [`Self::Idle`] for a work whose word is `from`: [`Self::Idle`] or [`Self::Transit`] too.
+    /// Encodes one of these for a work whose word is `from`, which is one of these too.
     pub(crate) const fn word_from(self, from: u64) -> u64 {
         self.word_after(was_bh(from))
     }
@@ -125,7 +126,7 @@ impl State {
     }
 }
 
-/// Whether the work of an idle or transit word was last on a `WQ_BH` queue.
+/// Whether the work of an idle, transit or timer word was last on a `WQ_BH` queue.
 pub(crate) const fn was_bh(word: u64) -> bool {
     word & LAST_BH != 0
 }
@@ -167,8 +168,11 @@ mod tests {
         for depth in [0, 1, u16::MAX] {
             let transit = State::Transit { depth: 0 };
             let idle = State::Idle { depth };
+            let timer = State::Timer;
             for bh in [false, true] {
                 assert_eq!(State::of(transit.word_after(bh)), transit);
+                let armed = timer.word_from(idle.word_after(bh));
+                assert_eq!((State::of(armed), was_bh(armed)), (timer, bh));
                 let word = idle.word_from(transit.word_after(bh));
                 assert_eq!((State::of(word), was_bh(word)), (idle, bh));
             }

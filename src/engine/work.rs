@@ -174,8 +174,8 @@ impl<B: Backend> Runtime<B> {
         queued
     }
 
-    /// Takes PENDING of an idle work to `target`; `false` if it is refused. The caller is raised:
-    /// W2.
+    /// Takes PENDING of an idle work to `target`, [`State::Transit`] or [`State::Timer`]; `false` if it is
+    /// refused. The caller is raised: W2.
     pub(crate) fn claim_pending(
         &self,
         work: &work_struct,
@@ -193,7 +193,7 @@ impl<B: Backend> Runtime<B> {
                     ));
                     return false;
                 }
-                State::Idle { depth: 0 } => target.word(),
+                State::Idle { depth: 0 } => target.word_from(word),
                 // Refused, as in `refuse`.
                 State::Idle { .. }
                 | State::Transit { .. }
@@ -231,9 +231,8 @@ impl<B: Backend> Runtime<B> {
     /// Makes a work in Transit idle again: its queue takes nothing any more.
     pub(crate) fn give_back(&self, work: &work_struct, call: &'static str, raised: &Raised<B>) {
         raised.say(Report::of(Diagnostic::QueueDraining, work, call));
-        // ORDERING: Release: whoever queues it next sees what its owner did before. The driver may
-        // free it from here on.
-        work.data.swap(State::Idle { depth: 0 }.word(), AcqRel);
+        // The driver may free it from here on.
+        work.end_transit(0);
     }
 
     /// Takes a pending work from wherever it is. IRQL: any, raised.

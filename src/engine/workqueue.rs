@@ -123,20 +123,29 @@ impl<B: Backend> Runtime<B> {
 
     /// Runs what is pending, and what the queue's own works queue meanwhile, until it is empty; others
     /// are refused (BH02). IRQL: <= APC.
+    ///
+    /// `queue` may be gone, as for [`Self::flush_queue`], also when the wait is over.
     pub(crate) fn drain_queue(&self, queue: *const Queue<B>, call: &'static str) {
+        let waiter = pin!(Waiter::<B>::new(0));
+        let waiter = waiter.into_ref();
+        waiter.prepare();
         let this = |other: &Queue<B>| core::ptr::eq(other, queue);
         self.check_dependency(queue, call);
-        let found = self.if_may_wait(this, call, |queue, state| {
+        let found = self.if_may_wait(this, call, |_, state| {
             state.draining += 1;
-            core::ptr::from_ref(queue)
+            state.wait_for_idle(waiter)
         });
-        if let Some(queue) = found {
-            // SAFETY: the driver keeps a queue that it drains.
-            let queue = unsafe { &*queue };
-            if !self.wait_until_idle(queue) {
-                report_queue(Diagnostic::WaitForOneself, call, queue);
-            }
-            let raised = Raised::<B>::new();
+        let Some(waits) = found else {
+            return;
+        };
+        if waits && !self.wait_for_queue(queue, waiter) {
+            // SAFETY: the driver keeps a queue that it drains, and detach waits for the caller's run.
+            report_queue(Diagnostic::WaitForOneself, call, unsafe { &*queue });
+        }
+        let raised = Raised::<B>::new();
+        let queues = self.queues.lock(&raised);
+        // A detach that has destroyed it since makes no queue in its place.
+        if let Some(queue) = queues.iter().find(|other| this(other)) {
             queue.state.lock(&raised).draining -= 1;
         }
     }
@@ -293,12 +302,7 @@ impl<B: Backend> Runtime<B> {
         waiter.prepare();
         let waits = {
             let raised = Raised::<B>::new();
-            let mut state = queue.state.lock(&raised);
-            let waits = !state.is_idle();
-            if waits {
-                state.idle_waiters.push_back(waiter.handle());
-            }
-            waits
+            queue.state.lock(&raised).wait_for_idle(waiter)
         };
         !waits || self.wait_for_queue(queue, waiter)
     }

@@ -1,14 +1,18 @@
 //! How an image tells time: by NT's ticks, or by the clock that does not wait for them.
 
 use super::image::image;
-use super::nt;
+use super::{Raised, nt};
 use crate::sync::Ordering::Relaxed;
 
 /// From here on the image tells time by the precise clock, or by ticks again. The precise clock goes
 /// on from where the ticks are. IRQL: any.
 pub(super) fn set_precise(precise: bool) {
     let ahead = if precise {
-        nt::precise_100ns() - nt::ticked_100ns() + 1
+        // Nothing of this CPU comes between the two; and a tick on another one makes the precise clock, which
+        // is read second, the later one still.
+        let _raised = Raised::new();
+        let ticked = nt::ticked_100ns();
+        nt::precise_100ns() - ticked + 1
     } else {
         0
     };

@@ -67,7 +67,7 @@ impl Place {
         let (place, colour) = (word >> 1 & 3, word >> 4 & 0xF);
         let depth = word >> 16 & 0xFFFF;
         let sub = word >> 8 != 0;
-        // Off a queue a work says whether the last one was a WQ_BH queue.
+        // Off a queue a work says whether the last one was a WQ_BH queue, also while it is armed.
         let last_bh = 1 << 5;
         match (initialised, pending, place) {
             (false, _, _) => (word == 0).then_some(Self::Uninitialised),
@@ -77,7 +77,7 @@ impl Place {
                 _ => Self::Deeper,
             }),
             (true, true, 0) if word & !last_bh == 0x09 => Some(Self::Transit),
-            (true, true, 0) if word == 0x19 => Some(Self::Timer),
+            (true, true, 0) if word & !last_bh == 0x19 => Some(Self::Timer),
             (true, true, 1) => sub.then_some(Self::Queue),
             (true, true, 2) => sub.then_some(Self::Held),
             (true, true, 3) => sub.then_some(Self::Pinned),

@@ -36,7 +36,7 @@ impl WorkItem<0> for Sensor {
     type Pointer = Arc<Self>;
     fn run(this: Arc<Self>) {
         let samples = this.samples.load(SeqCst);
-        host::say(&format!("work: {samples} samples; it may block"));
+        host::say(&format!("work: samples so far: {samples}; it may block"));
     }
 }
 impl WorkItem<1> for Sensor {
@@ -76,5 +76,5 @@ pub(crate) fn live(attachment: Attachment) -> u32 {
 }
 
 pub(crate) fn main() {
-    println!("{} samples", host::machine(1, live));
+    println!("samples: {}", host::machine(1, live));
 }

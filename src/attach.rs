@@ -25,7 +25,7 @@ pub struct Attachment {
 /// # Errors
 ///
 /// `STATUS_INVALID_PARAMETER` for a null handle; `STATUS_INVALID_DEVICE_REQUEST` above
-/// PASSIVE_LEVEL, or if the image is attached on another host or with another rule; what KMDF said
+/// APC_LEVEL, or if the image is attached on another host or with another rule; what KMDF said
 /// if an object could not be made; `STATUS_NOT_SUPPORTED` if the crate was built without KMDF.
 ///
 /// IRQL: = PASSIVE. Blocks while another attach or detach is under way.

@@ -51,8 +51,9 @@ fn reporting_at<R>(codes: &[&str], place: &str, f: impl FnOnce() -> R) -> R {
     sim_assert_eq!(reports().split_off(before), codes);
     for line in world::debug_log().split_off(lines) {
         sim_assert!(line.contains(place), "{line} does not name {place}");
-        let advice = line.split_once("): ").map_or("", |(_, advice)| advice);
-        sim_assert!(advice.len() > 30, "{line} does not say what to do");
+        let what = line.split_once("): ").map_or("", |(_, what)| what);
+        let advice = what.split_once(". ").map_or("", |(_, advice)| advice);
+        sim_assert!(advice.len() > 15, "{line} does not say what to do");
     }
     result
 }
@@ -81,7 +82,9 @@ fn bh01_queueing_what_was_never_initialised() {
         refused("queue_work", &|| work.queue(Wq::system()));
         refused("queue_work", &|| work.schedule());
         refused("queue_work", &|| work.queue_delayed(Wq::system(), 0));
-        refused("queue_work", &|| work.queue_delayed(Wq::system(), 2));
+        refused("queue_delayed_work", &|| {
+            work.queue_delayed(Wq::system(), 2)
+        });
         refused("queue_work", &|| work.modify(Wq::system(), 2));
         work.init();
         sim_assert!(silently(|| work.schedule()));
@@ -535,7 +538,7 @@ fn bh11_detaching_with_a_disabled_tasklet() {
 fn bh12_max_active_out_of_range() {
     misuse(&["BH12"], |_| {
         let most = |max_active: i32, code: &[&str]| {
-            let wq = reporting(code, "alloc_workqueue", max_active as usize, || {
+            let wq = reporting_queue(code, "alloc_workqueue", "Q", || {
                 Wq::with(WQ_UNBOUND, max_active)
             });
             let gate = Gate::new();

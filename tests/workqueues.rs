@@ -1,5 +1,4 @@
-//! Rows Q of facts/linux: workqueues. What is left out needs calls that do not exist yet
-//! (`workqueue_set_max_active`, BH queues, `create_workqueue`).
+//! Rows Q of facts/linux: workqueues.
 
 mod support;
 

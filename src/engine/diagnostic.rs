@@ -77,7 +77,8 @@ diagnostics! {
          tasklet_kill first";
     /// `max_active` outside 1 ..= 512.
     MaxActive = "BH12",
-        "max_active is outside 1 to 512 and is clamped";
+        "max_active is outside 1 to 512 and is clamped. Pass a number in that range, or 0 to \
+         alloc_workqueue for the default";
     /// A queue made by `alloc_workqueue` was still there at detach.
     QueueAtEnd = "BH13",
         "the workqueue is not destroyed at detach; it is destroyed now. Call destroy_workqueue \
@@ -121,7 +122,8 @@ diagnostics! {
          and no internal ones";
     /// A queue's name that is longer than what is kept.
     NameTooLong = "BH23",
-        "the name is longer than 31 bytes; the rest is cut off";
+        "the name is longer than 31 bytes; the rest is cut off. Pass a shorter one, or tell the \
+         queues apart in its first 31 bytes";
     /// `destroy_workqueue` of a system queue.
     DestroySystemQueue = "BH24",
         "the workqueue is one of the system's, which detach destroys; it is not destroyed. \
@@ -233,6 +235,18 @@ pub(crate) fn report_making<B: Backend>(
 ) {
     B::print(format_args!(
         "bottomhalf {} {call}(workqueue \"{}\"): {} (flags {flags:#x})",
+        diagnostic.code(),
+        name.escape_ascii(),
+        diagnostic.advice()
+    ));
+}
+
+/// Prints that a `max_active` is clamped.
+#[cold]
+pub(crate) fn report_max_active<B: Backend>(call: &str, name: &[u8], asked: i32) {
+    let diagnostic = Diagnostic::MaxActive;
+    B::print(format_args!(
+        "bottomhalf {} {call}(workqueue \"{}\"): {} (max_active {asked})",
         diagnostic.code(),
         name.escape_ascii(),
         diagnostic.advice()

@@ -186,11 +186,12 @@ impl<B: Backend> Runtime<B> {
             let (word, state) = work.load();
             let next = match state {
                 State::Uninitialised => {
-                    raised.say(Report::of(
-                        Diagnostic::QueueUninitialised,
-                        work,
-                        "queue_work",
-                    ));
+                    let call = if matches!(target, State::Timer) {
+                        "queue_delayed_work"
+                    } else {
+                        "queue_work"
+                    };
+                    raised.say(Report::of(Diagnostic::QueueUninitialised, work, call));
                     return false;
                 }
                 State::Idle { depth: 0 } => target.word_from(word),

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use intrusive_collections::UnsafeRef;
 
 use super::backend::{Backend, Irql};
-use super::diagnostic::{Diagnostic, report, report_queue};
+use super::diagnostic::{Diagnostic, report, report_max_active, report_queue};
 use super::locked::Raised;
 use super::queue::{Queue, QueueState, flag};
 use super::runtime::Runtime;
@@ -40,7 +40,7 @@ impl<B: Backend> Runtime<B> {
             // keeps nobody back (H1).
             _ if in_drains => u32::MAX,
             0 => MAX_ACTIVE_DEFAULT,
-            asked => clamp_max_active::<B>(asked, "alloc_workqueue"),
+            asked => clamp_max_active::<B>(asked, "alloc_workqueue", name),
         };
         let subs = if flags & (flag::UNBOUND | flag::ORDERED) == 0 {
             self.all_cpus().len() as u32
@@ -159,7 +159,7 @@ impl<B: Backend> Runtime<B> {
             report_queue(Diagnostic::MaxActiveOfOrdered, call, queue);
             return;
         }
-        let limit = clamp_max_active::<B>(asked, call);
+        let limit = clamp_max_active::<B>(asked, call, queue.name());
         let raised = Raised::new();
         let mut deferred = Deferred::new();
         {
@@ -373,10 +373,10 @@ impl<B: Backend> Runtime<B> {
     }
 }
 
-fn clamp_max_active<B: Backend>(asked: i32, call: &str) -> u32 {
+fn clamp_max_active<B: Backend>(asked: i32, call: &str, name: &[u8]) -> u32 {
     let clamped = asked.clamp(1, MAX_ACTIVE_LIMIT as i32);
     if clamped != asked {
-        report::<B>(Diagnostic::MaxActive, call, asked as usize, 0);
+        report_max_active::<B>(call, name, asked);
     }
     clamped.unsigned_abs()
 }

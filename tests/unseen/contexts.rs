@@ -232,3 +232,34 @@ fn initialised_anew_under_a_flush() {
         }
     });
 }
+
+/// BH01, BH12: the line names the call, what it was about, and what to pass instead.
+#[test]
+fn a_line_names_the_call_and_what_to_do() {
+    rows(|rig: &Rig| {
+        rig.expect(&["BH01", "BH12"]);
+        let zeroed = world::pool::alloc(delayed_work::new());
+        // SAFETY: the memory is the world's.
+        unsafe {
+            sim_assert!(!queue_delayed_work(system_wq(), zeroed, 5));
+            sim_assert!(!queue_work(system_wq(), &raw mut (*zeroed).work));
+        }
+        let wq = Wq(alloc_workqueue(c"big", 0, -5));
+        // SAFETY: the queue is alive.
+        unsafe { workqueue_set_max_active(wq.0, 9_000) };
+        wq.destroy();
+        let begins = [
+            "bottomhalf BH01 queue_delayed_work(item ",
+            "bottomhalf BH01 queue_work(item ",
+            "bottomhalf BH12 alloc_workqueue(workqueue \"big\"): max_active ",
+            "bottomhalf BH12 workqueue_set_max_active(workqueue \"big\"): max_active ",
+        ];
+        let lines = world::debug_log();
+        sim_assert_eq!(lines.len(), begins.len());
+        for (line, begin) in lines.iter().zip(begins) {
+            sim_assert!(line.starts_with(begin), "{line}");
+        }
+        sim_assert!(lines[2].ends_with("(max_active -5)") && lines[2].contains(" 0 to alloc"));
+        sim_assert!(lines[3].ends_with("(max_active 9000)"));
+    });
+}

@@ -11,6 +11,7 @@ mod drivers;
 mod limits;
 
 mod states;
+mod twins;
 
 use bottomhalf::linux::{drain_workqueue, queue_work_on};
 use support::{Work, Wq};

@@ -77,7 +77,7 @@ impl Place {
                 _ => Self::Deeper,
             }),
             (true, true, 0) if word & !last_bh == 0x09 => Some(Self::Transit),
-            (true, true, 0) if word == 0x19 => Some(Self::Timer),
+            (true, true, 0) if word & !last_bh == 0x19 => Some(Self::Timer),
             (true, true, 1) => sub.then_some(Self::Queue),
             (true, true, 2) => sub.then_some(Self::Held),
             (true, true, 3) => sub.then_some(Self::Pinned),

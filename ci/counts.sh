@@ -47,8 +47,11 @@ step "valgrind"
 install_valgrind
 valgrind --version
 
-step "build"
+step "clippy, rustfmt, build"
 fetch ci/counts/Cargo.toml
+cargo fmt --manifest-path ci/counts/Cargo.toml -- --check
+cargo clippy --release --offline --locked --quiet --manifest-path ci/counts/Cargo.toml \
+    --target-dir target/counts --all-targets -- -D warnings
 build ""
 
 step "instructions of one operation, at DISPATCH_LEVEL, of a batch of 1000; budgets; Linux's counts"

@@ -10,7 +10,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 export CARGO_TERM_COLOR=never
-readonly log=$root/target/test.log list=$root/docs/coverage.md
+readonly results=$root/target/test.log list=$root/docs/coverage.md
 
 # joined LOG: the comparison, by the test that makes it.
 joined() {
@@ -19,34 +19,34 @@ joined() {
 }
 
 if [ "${1:-}" = --write ]; then
-    [ -s "$log" ] || fail "there is no $log: run cargo test --workspace 2>&1 | tee target/test.log"
+    [ -s "$results" ] || fail "there is no $results: run cargo test --workspace 2>&1 | tee target/test.log"
     export COVERAGE=write
-    joined "$log"
+    joined "$results"
     printf '%s lines\n' "$(wc -l <"$list")"
     exit
 fi
 
 step "the log of the test run"
-if [ ! -s "$log" ] || [ -n "$(find src mock/src tests mock/tests examples -name '*.rs' -newer "$log" -print -quit)" ]; then
+if [ ! -s "$results" ] || [ -n "$(find src mock/src tests mock/tests examples -name '*.rs' -newer "$results" -print -quit)" ]; then
     bash ci/test.sh
 fi
-printf '%s tests passed\n' "$(grep -c '^test .* \.\.\. ok$' "$log")"
+printf '%s tests passed\n' "$(grep -c '^test .* \.\.\. ok$' "$results")"
 
 step "every row and function has a test that passed, and docs/coverage.md says which"
-joined "$log"
+joined "$results"
 
 step "negative controls"
 # The first test of the list that stands alone in its row.
 read -r file name < <(sed -n 's/^| [A-Z0-9-]* | `\(tests\/[a-z_]*\.rs\)::\([a-z0-9_]*\)` |$/\1 \2/p' "$list" | head -n 1)
 [ -n "$name" ] || fail "$list names no test"
-grep -v "^test \(.*::\)\{0,1\}$name \.\.\. ok$" "$log" >"$temporary/missing.log"
+grep -v "^test \(.*::\)\{0,1\}$name \.\.\. ok$" "$results" >"$temporary/missing.log"
 expect_failure 'has no test that passes' joined "$temporary/missing.log"
 expect_failure "$file::$name stands for" joined "$temporary/missing.log"
-sed "s/^\(test \(.*::\)\{0,1\}$name \.\.\. \)ok$/\1FAILED/" "$log" >"$temporary/failed.log"
+sed "s/^\(test \(.*::\)\{0,1\}$name \.\.\. \)ok$/\1FAILED/" "$results" >"$temporary/failed.log"
 expect_failure 'but did not pass' joined "$temporary/failed.log"
 cp "$list" "$temporary/coverage.md"
 trap 'cp "$temporary/coverage.md" "$list"; rm -rf "$temporary"' EXIT
 sed -i "0,/::$name/s//::${name}_planted/" "$list"
-expect_failure 'docs/coverage.md is not true' joined "$log"
+expect_failure 'docs/coverage.md is not true' joined "$results"
 
 printf '\ncoverage: good\n'

@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-export CARGO_TERM_COLOR=never
+export CARGO_TERM_COLOR=never CARGO_PROFILE_DEV_DEBUG=0
 
 # What may be packed, as extended regular expressions; the rest is stray.
 readonly by_cargo='Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json'

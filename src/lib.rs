@@ -50,7 +50,7 @@ pub use crate::engine::runtime::Counters;
 pub use crate::kmdf::{Config, Host, WorkReentrance};
 #[cfg(feature = "alloc")]
 pub use crate::typed::{
-    Bound, Builder, DelayedWork, HasDelayedWork, HasMaxActive, HasTasklet, HasWork, InThreads,
+    Bh, Bound, Builder, DelayedWork, HasDelayedWork, HasMaxActive, HasTasklet, HasWork, InThreads,
     Ordered, Owner, QueueKind, Tasklet, TaskletItem, Unbound, Work, WorkItem, Workqueue,
     WorkqueueRef,
 };

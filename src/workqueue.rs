@@ -243,7 +243,8 @@ pub unsafe fn destroy_workqueue(wq: *mut workqueue_struct) {
 /// [`WQ_UNBOUND`]. If that is more than before, works that were held back start at once; if it is less,
 /// those that run go on. Linux: `workqueue_set_max_active`.
 ///
-/// Values outside 1 to 512 are clamped and reported (BH12). An ordered queue is left as it is (BH19).
+/// Values outside 1 to 512 are clamped and reported (BH12). An ordered or [`WQ_BH`] queue is left as it is
+/// (BH19).
 ///
 /// IRQL: <= DISPATCH. Does not block. KMDF: at most one `WdfWorkItemEnqueue`.
 ///

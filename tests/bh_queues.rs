@@ -694,7 +694,7 @@ fn bh13_detach_runs_what_is_pending() {
 
 /// BH28: a function that returns at another level is reported, and the next work runs as it should.
 #[test]
-fn bh27_a_function_that_changes_the_level() {
+fn bh28_a_function_that_changes_the_level() {
     rows(|rig| {
         rig.expect(&["BH28"]);
         let wq = bh();

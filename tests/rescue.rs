@@ -253,3 +253,28 @@ fn threads_are_made_early() {
         sim_assert_eq!(world::counters().threads, before + 1);
     });
 }
+
+/// BH33: a queue that neither NT's pool nor the rescuer serves for 30 s is reported, once, and served when one
+/// of them is free. Linux's watchdog calls it a lockup.
+#[test]
+fn bh33_a_queue_that_nobody_serves_is_reported() {
+    rows_with_on(one_worker, NonReentrant, 20, |rig| {
+        rig.expect(&["BH33"]);
+        let gate = Gate::new();
+        let (pool, rescuer) = (Work::gated(&gate), Work::gated(&gate));
+        let queues = [(); 3].map(|()| Wq::bound());
+        for (work, queue) in [(pool, queues[0]), (rescuer, queues[1])] {
+            sim_assert!(work.queue(queue));
+            work.wait_begun(1);
+        }
+        let late = Work::counting();
+        sim_assert!(late.queue(queues[2]));
+        sleep_jiffies(29 * HZ);
+        sim_assert!(reports().is_empty());
+        sleep_jiffies(60 * HZ);
+        sim_assert_eq!(reports(), ["BH33"]);
+        gate.open();
+        late.wait_begun(1);
+        queues.into_iter().for_each(Wq::destroy);
+    });
+}

@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
 use bottomhalf::linux::*;
-use kmdf_mock::world::{self, Gate};
+use kmdf_mock::world::{self, Gate, Interrupt};
 use kmdf_mock::{sim_assert, sim_assert_eq};
 use support::{NonReentrant, Tasklet, Work, Wq, rows};
 
@@ -243,6 +246,44 @@ fn q04_draining_refuses_outsiders() {
         sim_assert_eq!(outsider.runs(), 1);
         blocker.free();
         outsider.free();
+    });
+}
+
+/// Q04: an interrupt is an outsider too, also if it interrupts a worker of the queue (N-26); what the worker
+/// itself queues while it holds a spin lock is the queue's own.
+#[test]
+fn q04_an_interrupt_over_a_worker_is_an_outsider() {
+    rows(|rig| {
+        rig.expect(&["BH02"]);
+        let wq = Wq::bound();
+        let (begun, over) = (Gate::new(), Arc::new(AtomicU32::new(0)));
+        let (chained, outsider) = (Work::counting(), Work::counting());
+        let spins = Work::new({
+            let (begun, over) = (begun.clone(), Arc::clone(&over));
+            move |_, _| {
+                begun.open();
+                support::spin_until(&over);
+                sim_assert!(world::at_dispatch(|| chained.queue(wq)));
+            }
+        });
+        let line = Interrupt::connect("outsider", 5, move || {
+            sim_assert_eq!(outsider.queue(wq), false);
+            over.store(1, SeqCst);
+        });
+        // SAFETY: item and queue are alive.
+        sim_assert!(unsafe { queue_work_on(1, wq.0, spins.work()) });
+        begun.wait();
+        let drainer = world::spawn("drainer", Some(2), move || drain(wq));
+        // Until the drain has begun an outsider is not refused.
+        let probe = Work::counting();
+        while probe.queue(wq) {
+            cancel(probe);
+            world::sleep_100ns(10);
+        }
+        line.raise(1);
+        drainer.join();
+        wq.destroy();
+        sim_assert_eq!((chained.runs(), outsider.runs()), (1, 0));
     });
 }
 

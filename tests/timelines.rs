@@ -56,6 +56,8 @@ impl Line {
     /// Queues a work of each list of steps on its queue, in this order. The first one has begun before the others
     /// are queued, and no time has passed.
     fn run(works: &[(Wq, &'static [Step])]) -> Self {
+        // Our own threads have begun, and wait: none of them takes a turn on the CPU.
+        world::settle();
         let begun = Gate::new();
         let works: Vec<_> = works
             .iter()

@@ -1,4 +1,4 @@
-//! Time that code uses and time that passes: facts D-25, N-21, N-27, N-28, N-41, T-29, T-33.
+//! Time that code uses and time that passes: facts D-25, N-13, N-21, N-27, N-28, N-41, T-29, T-33.
 
 mod common;
 
@@ -129,6 +129,65 @@ fn long_burns_take_turns() {
     });
 }
 
+/// T-29: turns go round: with a tick of 1 ms each of five threads that burn 20 ms has its first 2 ms before any has
+/// its second.
+#[test]
+fn turns_go_round() {
+    world::seeds(0..50, |seed| {
+        let run = exact(seed).tick_100ns(10_000).run(|| {
+            let log = Log::new();
+            let threads: Vec<_> = (0..5)
+                .map(|_| {
+                    let log = log.clone();
+                    world::spawn("burner", Some(1), move || {
+                        log.add("begins");
+                        world::burn_100ns(20 * MS);
+                        log.add("ends");
+                    })
+                })
+                .collect();
+            threads.into_iter().for_each(world::Thread::join);
+            (log.times("begins"), log.times("ends"))
+        });
+        let (begins, ends) = run.unwrap();
+        assert_eq!(begins, [0, 2, 4, 6, 8]);
+        assert_eq!(ends, [92, 94, 96, 98, 100]);
+    });
+}
+
+/// T-29: DPCs in between do not make a turn longer: of two threads that burn 100 ms on a CPU with a tick of 4 ms, the
+/// second begins when the first has burnt two ticks, after eight of them in this case.
+#[test]
+fn a_dpc_does_not_renew_the_turn() {
+    world::seeds(0..20, |seed| {
+        let run = exact(seed).run(|| {
+            let log = Log::new();
+            let dpc = Dpc::new(|| world::burn_100ns(MS));
+            dpc.set_importance(_KDPC_IMPORTANCE::MediumHighImportance);
+            dpc.set_target(1);
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let log = log.clone();
+                    world::spawn("burner", Some(1), move || {
+                        log.add("begins");
+                        world::burn_100ns(100 * MS);
+                    })
+                })
+                .collect();
+            world::run_on_cpu(0, || {
+                for _ in 0..4 {
+                    world::sleep_100ns(2 * MS);
+                    dpc.insert();
+                }
+            });
+            threads.into_iter().for_each(world::Thread::join);
+            log.times("begins")
+        });
+        // The DPCs at 2, 4, 6 and 8 ms take a millisecond each.
+        assert_eq!(run.unwrap(), [0, 12]);
+    });
+}
+
 /// N-41: a DPC preempts a burn below DISPATCH_LEVEL, and its own time does not count for the burn; at
 /// DISPATCH_LEVEL it waits for the end.
 #[test]
@@ -228,6 +287,38 @@ fn burning_at_dispatch_counts_for_the_watchdog() {
         world::settle();
     });
     assert_eq!(short, None);
+}
+
+/// N-13, N-28, D-25: a CPU that spins for a lock whose holder burns waits as long as that takes, and its watchdog
+/// counts the wait.
+#[test]
+fn a_spinning_cpu_waits_for_the_burn_of_the_holder() {
+    let run = |seed, limit| {
+        machine(seed).watchdog_100ns(limit, limit).run(|| {
+            let log = Log::new();
+            let lock = Arc::new(common::Lock::new());
+            let gate = Gate::new();
+            let (held, other) = (gate.clone(), Arc::clone(&lock));
+            let holder = world::spawn("holder", Some(1), move || {
+                other.with(|| {
+                    held.open();
+                    world::burn_100ns(5 * MS);
+                });
+            });
+            gate.wait();
+            world::run_on_cpu(0, || {
+                world::at_dispatch(|| {
+                    lock.with(|| log.add("has the lock"));
+                    world::burn_100ns(2 * MS);
+                });
+            });
+            holder.join();
+            log.times("has the lock")[0]
+        })
+    };
+    world::seeds(0..50, |seed| assert_eq!(run(seed, 10 * MS).unwrap(), 5));
+    let long = run(1, 6 * MS).unwrap_err();
+    assert_eq!(long.code(), "DPC_WATCHDOG(0x133,1)");
 }
 
 /// N-28: a stall takes its time, other CPUs go on meanwhile.

@@ -486,6 +486,51 @@ fn due_time_zero() {
     assert_eq!(code_of(result), "INVALID_PARAMETER(ExSetTimer)");
 }
 
+/// T-31, T-27: a high-resolution timer of 3 ms is never early and at most 1 ms late, whatever the tick, at
+/// DISPATCH_LEVEL; a passive one is never early either, and comes through a worker thread. T-30: an ordinary one waits
+/// for a tick.
+#[test]
+fn high_resolution_does_not_wait_for_a_tick() {
+    fn fires_after(seed: u64, high: bool, passive: bool) -> u64 {
+        let at = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let seen = Arc::clone(&at);
+        Sim::new(seed)
+            .point_100ns(0)
+            .timers_on_time()
+            .run(move || {
+                let setup = Setup::new();
+                let mut config = timer_config();
+                config.AutomaticSerialization = 0;
+                config.UseHighResolutionTimer = u8::from(high);
+                let own = if passive {
+                    passive_attributes(setup.device.0)
+                } else {
+                    let mut own = attributes(setup.device.0);
+                    own.ExecutionLevel = _WDF_EXECUTION_LEVEL::WdfExecutionLevelDispatch;
+                    own
+                };
+                let start = world::now_100ns();
+                let timer = try_timer(config, with_context(own)).unwrap();
+                timer.on_run(move |_| {
+                    sim_assert_eq!(world::current_irql(), if passive { 0 } else { 2 });
+                    seen.store(world::now_100ns() - start, SeqCst);
+                });
+                timer.start_ms(3);
+                world::sleep_100ns(100 * MS);
+                setup.finish();
+            })
+            .unwrap();
+        at.load(SeqCst)
+    }
+    for passive in [false, true] {
+        world::seeds(SEEDS, |seed| {
+            let after = fires_after(seed, true, passive);
+            assert!((3 * MS..=4 * MS).contains(&after), "{after}");
+            assert_eq!(fires_after(seed, false, passive), 156_250);
+        });
+    }
+}
+
 /// T-16: the callback may run and delete the timer before the start returns.
 #[test]
 fn callback_may_delete_the_timer_before_the_start_returns() {

@@ -35,6 +35,9 @@ use super::worker::{Serving, call};
 use crate::sync::Ordering::SeqCst;
 use crate::sync::relax;
 
+/// The identity of no thread and no drain.
+const NOBODY: usize = 0;
+
 /// Who the drain of `cpu` is, among threads.
 fn identity(cpu: u32) -> usize {
     cpu as usize * 2 + 1
@@ -178,9 +181,12 @@ impl<B: Backend> Runtime<B> {
         per_cpu.serving.store(0, SeqCst);
     }
 
-    /// Who the caller is to a queue: the drain that it is part of, or its thread. IRQL: any, raised
-    /// from `raised.from()`.
+    /// Who the caller is to a queue: the drain that it is part of, or its thread; an interrupt is nobody,
+    /// whatever it interrupts (N-26). IRQL: any, raised from `raised.from()`.
     pub(super) fn caller(&self, raised: &Raised<B>) -> usize {
+        if raised.from() > Irql::DISPATCH {
+            return NOBODY;
+        }
         self.drain_of(raised).unwrap_or_else(B::thread)
     }
 

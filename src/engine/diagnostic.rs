@@ -159,6 +159,11 @@ diagnostics! {
     LinkOverwritten = "BH32",
         "the work is not pending, but its link is not empty: something was written over it. It is \
          queued. Do not copy or clear a work that has been initialised";
+    /// A queue's rescuer has not come for 30 s.
+    Lockup = "BH33",
+        "no work of the queue has started for 30 s: NT's pool has no thread for it, and its rescuer \
+         is busy with a work that does not end. Find the work that blocks; WQ_MEM_RECLAIM gives \
+         the queue a rescuer of its own";
 }
 
 /// A diagnostic about an item. The addresses are numbers: the item may be gone when it is printed.

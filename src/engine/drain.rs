@@ -244,17 +244,23 @@ impl<B: Backend> Runtime<B> {
         }
     }
 
-    /// Runs what waits on `cpu`, in the place of its DPC: what is left of a round that has
-    /// begun, and the round after it. IRQL: = DISPATCH, on that CPU, outside of a drain.
+    /// Runs what waits on `cpu`, in the place of its DPC: what is left of a round that has begun, the
+    /// round after it, in which is what the caller has scheduled, and more as far as a drain goes.
+    /// IRQL: = DISPATCH, on that CPU, outside of a drain.
     pub(super) fn serve_pending(&self, cpu: u32) {
         let per_cpu = self.per_cpu(cpu);
-        let mut left = true;
-        while left && let Some(mut round) = take_pending(per_cpu, &mut left) {
+        let mut budget = Budget::new::<B>();
+        let mut owed = true;
+        while (owed || !budget.is_spent::<B>())
+            && let Some((mut round, left)) = take_pending(per_cpu)
+        {
             while let Some(turn) = round.pop() {
                 if let Some(sub) = self.run(turn, cpu) {
                     round.push_sub(sub);
                 }
             }
+            budget.rounds += 1;
+            owed &= left;
             let raised = Raised::new();
             self.push(per_cpu, &raised, |lists| {
                 round.hand_on(&mut lists.next);
@@ -295,14 +301,14 @@ impl<B: Backend> Runtime<B> {
     }
 }
 
-/// The round whose turn it is; `left` becomes whether it is what was left of one.
-fn take_pending<B: Backend>(per_cpu: &PerCpu<B>, left: &mut bool) -> Option<Round<B>> {
+/// The round whose turn it is, and whether it is what was left of one.
+fn take_pending<B: Backend>(per_cpu: &PerCpu<B>) -> Option<(Round<B>, bool)> {
     let raised = Raised::<B>::new();
     let mut lists = per_cpu.lists.lock(&raised);
     if lists.is_idle() || lists.draining {
         return None;
     }
-    *left = !lists.begun.is_over();
+    let left = !lists.begun.is_over();
     lists.draining = true;
-    Some(lists.take_round())
+    Some((lists.take_round(), left))
 }

@@ -142,6 +142,13 @@ impl work_struct {
         was_bh(self.load().0)
     }
 
+    /// Ends the transit of the work, which the caller owns: it is idle, and disabled `depth` times.
+    pub(crate) fn end_transit(&self, depth: u16) {
+        let idle = State::Idle { depth }.word_from(self.load().0);
+        // ORDERING: Release, for whoever queues it next.
+        self.data.swap(idle, Ordering::AcqRel);
+    }
+
     /// The state now.
     pub(crate) fn load(&self) -> (u64, State) {
         // ORDERING: Acquire pairs with the Release of whoever wrote the word, so that a place read

@@ -22,7 +22,7 @@
 //! | [`oneself`] | E1 | waits for the end of the caller's own run |
 //! | [`freeze`] | F1 F2 | queues that stand still while the device is suspended |
 //! | [`running`], [`worker`], [`placement`] | R1-R3 | who runs, who waits for it; the life of one run; where its thread runs |
-//! | [`rescue`] | S1-S3 | threads of ours, for when NT's pool brings no worker |
+//! | [`rescue`] | S1-S4 | threads of ours, for when NT's pool brings no worker |
 //! | [`work`], [`flush_work`], [`delayed`], [`timers`], [`time`] | D1-D3 | queue, cancel, flush; deadlines; jiffies |
 //! | [`devm`] | V1 V2 | what a device takes back |
 //! | [`runtime`] | G1-G4 | what an attached image has, grace periods, the end |

@@ -131,6 +131,10 @@ pub(crate) struct QueueState<B: Backend> {
     pub(super) kicked: bool,
     /// What has been done about a kick that brings no worker.
     pub(super) rescue: Rescue,
+    /// When a look called the rescuer, or found it called (S4).
+    pub(super) called_since: Option<u64>,
+    /// That the rescuer does not come has been said.
+    pub(super) locked_up: bool,
     /// Works linked or active (Q3).
     pub(crate) total: u32,
     /// Works that were claimed and are not complete (Q2).
@@ -195,6 +199,8 @@ impl<B: Backend> Queue<B> {
             state: Locked::new(QueueState {
                 kicked: false,
                 rescue: Rescue::NotSeen,
+                called_since: None,
+                locked_up: false,
                 total: 0,
                 active: 0,
                 frozen: false,

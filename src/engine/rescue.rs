@@ -19,6 +19,8 @@
 //!   with a work that waits for this queue.
 //! - **S3** Once a rescuer has been called for a kick, the queue is *starved* until that kick's worker
 //!   comes: whoever leaves a startable work behind calls the rescuer at once.
+//! - **S4** A look that calls a rescuer, or finds one called, makes another due for when the queue has
+//!   waited for it for [`LOCKUP_100NS`].
 
 use core::ffi::c_void;
 use core::pin::pin;
@@ -27,6 +29,7 @@ use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_ada
 
 use super::backend::{Backend, Irql, Status, TimerLevel};
 use super::claim::{Entrance, Worker};
+use super::diagnostic::{Diagnostic, report_queue};
 use super::locked::{Locked, Raised};
 use super::queue::{Queue, QueueState, flag};
 use super::runtime::Runtime;
@@ -37,6 +40,10 @@ use crate::sync::UnsafeCell;
 
 /// Time between two looks at a kicked queue. Linux calls a rescuer after as long.
 const INTERVAL_100NS: u64 = 100_000;
+
+/// How long a queue whose rescuer is called may wait for it before that is said. Linux's watchdog of
+/// workqueues says it after as long.
+const LOCKUP_100NS: u64 = 300_000_000;
 
 /// Priority of a rescuer's thread: the highest that is not a real-time one, since memory may depend
 /// on it. NT's pool threads have 12 to 15 (W-29).
@@ -228,9 +235,26 @@ impl<B: Backend> Queue<B> {
     }
 }
 
+/// What a look at a queue asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Nothing.
+    Nothing,
+    /// The next look (S1).
+    Look,
+    /// The rescuer: the caller owes the call.
+    Rescuer,
+    /// A look at that time, at the latest: the rescuer is called, and may not come.
+    LookAt(u64),
+    /// That the rescuer has not come for [`LOCKUP_100NS`] is to be said.
+    Report,
+}
+
 impl<B: Backend> QueueState<B> {
     /// How the queue fares once its rescuer has come, or does not come.
-    pub(super) fn without_rescuer(&self) -> Rescue {
+    pub(super) fn without_rescuer(&mut self) -> Rescue {
+        self.called_since = None;
+        self.locked_up = false;
         if self.kicked {
             Rescue::Starved
         } else {
@@ -238,23 +262,38 @@ impl<B: Backend> QueueState<B> {
         }
     }
 
-    /// A look at the queue: whether the next look is due (S1), and whether its rescuer is to be
-    /// called, which the caller owes then.
-    fn look(&mut self) -> (bool, bool) {
+    /// A look at the queue.
+    fn look(&mut self, now_100ns: u64) -> Wanted {
+        if self.rescue == Rescue::Called {
+            return self.watch(now_100ns);
+        }
         if !self.kicked {
-            return (false, false);
+            return Wanted::Nothing;
         }
         match self.rescue {
-            Rescue::NotSeen | Rescue::Seen if !self.may_start() => (true, false),
+            Rescue::NotSeen | Rescue::Seen if !self.may_start() => Wanted::Look,
             Rescue::NotSeen => {
                 self.rescue = Rescue::Seen;
-                (true, false)
+                Wanted::Look
             }
             Rescue::Seen => {
                 self.rescue = Rescue::Called;
-                (false, true)
+                Wanted::Rescuer
             }
-            Rescue::Called | Rescue::Starved => (false, false),
+            Rescue::Called | Rescue::Starved => Wanted::Nothing,
+        }
+    }
+
+    /// A look at a queue whose rescuer is called.
+    fn watch(&mut self, now_100ns: u64) -> Wanted {
+        let since = *self.called_since.get_or_insert(now_100ns);
+        let end = since.saturating_add(LOCKUP_100NS);
+        if now_100ns < end {
+            Wanted::LookAt(end)
+        } else if core::mem::replace(&mut self.locked_up, true) {
+            Wanted::Nothing
+        } else {
+            Wanted::Report
         }
     }
 }
@@ -268,14 +307,16 @@ impl<B: Backend> Runtime<B> {
         if self.look_is_due.load(SeqCst) {
             return;
         }
-        self.next_look(&Raised::new());
+        let at = B::now_100ns().saturating_add(INTERVAL_100NS);
+        self.look_at(at, true, &Raised::new());
         self.program_timer(TimerLevel::Dispatch);
     }
 
-    fn next_look(&self, raised: &Raised<B>) {
+    /// Makes a look due at a time, or earlier; `soon` if a kick may rely on it.
+    fn look_at(&self, at: u64, soon: bool, raised: &Raised<B>) {
         let mut timers = self.timers_of(TimerLevel::Dispatch).lock(raised);
-        if timers.look_at == NEVER {
-            timers.look_at = B::now_100ns().saturating_add(INTERVAL_100NS);
+        timers.look_at = timers.look_at.min(at);
+        if soon {
             // ORDERING: SeqCst: as in `ask_for_look`.
             self.look_is_due.store(true, SeqCst);
         }
@@ -285,9 +326,10 @@ impl<B: Backend> Runtime<B> {
     /// after this.
     pub(super) fn look_after_queues(&self) {
         let raised = Raised::<B>::new();
+        let now = B::now_100ns();
         {
             let mut timers = self.timers_of(TimerLevel::Dispatch).lock(&raised);
-            if timers.look_at > B::now_100ns() {
+            if timers.look_at > now {
                 return;
             }
             timers.look_at = NEVER;
@@ -295,22 +337,36 @@ impl<B: Backend> Runtime<B> {
             self.look_is_due.store(false, SeqCst);
         }
         let mut deferred = Deferred::new();
-        let mut again = false;
+        let (mut soon, mut at, mut locked_up) = (false, NEVER, None);
         {
             let queues = self.queues.lock(&raised);
             for queue in queues.iter() {
                 let mut state = queue.state.lock(&raised);
-                let (look, call) = state.look();
-                again |= look;
-                if call {
-                    queue.rescuer().call(queue, &raised, &mut deferred);
+                match state.look(now) {
+                    Wanted::Nothing => {}
+                    Wanted::Look => soon = true,
+                    Wanted::Rescuer => {
+                        state.called_since = Some(now);
+                        at = at.min(now.saturating_add(LOCKUP_100NS));
+                        queue.rescuer().call(queue, &raised, &mut deferred);
+                    }
+                    Wanted::LookAt(time) => at = at.min(time),
+                    Wanted::Report => locked_up = Some(core::ptr::from_ref(queue)),
                 }
             }
         }
-        if again {
-            self.next_look(&raised);
+        if soon {
+            at = at.min(now.saturating_add(INTERVAL_100NS));
+        }
+        if at < NEVER {
+            self.look_at(at, soon, &raised);
         }
         deferred.deliver(self, raised);
+        if let Some(queue) = locked_up {
+            // SAFETY: Q4: this DPC has been at DISPATCH since the queue was on the list, so no grace
+            // period has passed.
+            report_queue(Diagnostic::Lockup, "watchdog", unsafe { &*queue });
+        }
     }
 
     /// Whether the caller runs on a rescuer's thread. IRQL: any; above APC the answer is no (N-26).

@@ -63,13 +63,6 @@ pub(crate) fn refuse(work: &work_struct) -> bool {
             .is_ok()
 }
 
-/// Ends the transit of a work that the caller owns: it is idle, and disabled `depth` times.
-fn set_idle(work: &work_struct, depth: u16) {
-    let idle = State::Idle { depth }.word_from(work.load().0);
-    // ORDERING: Release, for whoever queues it next.
-    work.data.swap(idle, AcqRel);
-}
-
 impl At {
     /// This CPU's sub-queue, to be run anywhere.
     pub(crate) fn here<B: Backend>(_raised: &Raised<B>) -> Self {
@@ -239,7 +232,7 @@ impl<B: Backend> Runtime<B> {
     pub(crate) fn give_back(&self, work: &work_struct, call: &'static str, raised: &Raised<B>) {
         raised.say(Report::of(Diagnostic::QueueDraining, work, call));
         // The driver may free it from here on.
-        set_idle(work, 0);
+        work.end_transit(0);
     }
 
     /// Takes a pending work from wherever it is. IRQL: any, raised.
@@ -303,7 +296,7 @@ impl<B: Backend> Runtime<B> {
         let pending = matches!(self.take(work, &raised, &mut deferred), Taken::Yes);
         if pending {
             // ORDERING: Release: whoever queues it next sees what the canceller did before.
-            set_idle(work, 0);
+            work.end_transit(0);
             self.count_cancelled(&raised);
         }
         deferred.deliver(self, raised);
@@ -317,7 +310,7 @@ impl<B: Backend> Runtime<B> {
             match self.take(work, &raised, &mut deferred) {
                 Taken::Yes => {
                     // ORDERING: as in `cancel`; from here on queueing is refused.
-                    set_idle(work, 1);
+                    work.end_transit(1);
                     self.count_cancelled(&raised);
                     break (true, true);
                 }

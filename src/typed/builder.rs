@@ -7,7 +7,7 @@ use super::workqueue::Workqueue;
 use crate::engine::backend::{Backend, Irql, Status};
 use crate::kmdf::{Kmdf, generation, visit};
 use crate::workqueue::{
-    WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_NON_REENTRANT, WQ_PERCPU,
+    WQ_BH, WQ_CPU_INTENSIVE, WQ_FREEZABLE, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_NON_REENTRANT, WQ_PERCPU,
     WQ_UNBOUND, alloc_ordered_workqueue, alloc_workqueue, workqueue_struct,
 };
 
@@ -20,6 +20,10 @@ pub enum Unbound {}
 /// Kind of a queue: one work at a time, in order, on any CPU. It has no `max_active`.
 #[derive(Debug)]
 pub enum Ordered {}
+/// Kind of a queue: works run at DISPATCH_LEVEL on the CPU that queues, as tasklets do, one at a time on
+/// each CPU. They must not block, and the queue has no `max_active`.
+#[derive(Debug)]
+pub enum Bh {}
 
 mod sealed {
     use super::{CStr, workqueue_struct};
@@ -31,7 +35,7 @@ mod sealed {
 }
 use sealed::Make;
 
-/// A kind of queue: [`Bound`], [`Unbound`], [`Ordered`].
+/// A kind of queue: [`Bound`], [`Unbound`], [`Ordered`], [`Bh`].
 pub trait QueueKind: Make {}
 
 /// A kind of queue whose works run in threads, so that they may block: it can be frozen, and can be
@@ -64,16 +68,23 @@ impl Make for Ordered {
         alloc_ordered_workqueue(name, flags)
     }
 }
+impl Make for Bh {
+    fn make(name: &CStr, flags: u32, _: i32) -> *mut workqueue_struct {
+        alloc_workqueue(name, flags | WQ_BH, 0)
+    }
+}
 impl QueueKind for Bound {}
 impl QueueKind for Unbound {}
 impl QueueKind for Ordered {}
+impl QueueKind for Bh {}
 impl InThreads for Bound {}
 impl InThreads for Unbound {}
 impl InThreads for Ordered {}
 impl HasMaxActive for Bound {}
 impl HasMaxActive for Unbound {}
 
-/// A queue to be made, from [`Workqueue::bound`], [`Workqueue::unbound`] or [`Workqueue::ordered`].
+/// A queue to be made, from [`Workqueue::bound`], [`Workqueue::unbound`], [`Workqueue::ordered`] or
+/// [`Workqueue::bh`].
 #[derive(Debug)]
 #[must_use = "nothing is made before `build`"]
 pub struct Builder<'a, Kind> {
@@ -108,7 +119,7 @@ impl<Kind: QueueKind> Builder<'_, Kind> {
     /// `STATUS_INSUFFICIENT_RESOURCES` if the kernel is out of memory;
     /// `STATUS_INVALID_DEVICE_REQUEST` if nothing is attached (BH03), or above APC_LEVEL (BH15).
     ///
-    /// IRQL: = PASSIVE. Does not block. KMDF: one `WdfWorkItemCreate`. Linux: `alloc_workqueue`,
+    /// IRQL: = PASSIVE. Does not block. KMDF: one `WdfWorkItemCreate`, none for [`Bh`]. Linux: `alloc_workqueue`,
     /// `alloc_ordered_workqueue`.
     pub fn build(self) -> Result<Workqueue, Status> {
         // Before the queue is made: should the runtime go between the two, the handle refuses.

@@ -25,7 +25,7 @@ mod tasklet;
 mod work;
 mod workqueue;
 
-pub use self::builder::{Bound, Builder, HasMaxActive, InThreads, Ordered, QueueKind, Unbound};
+pub use self::builder::{Bh, Bound, Builder, HasMaxActive, InThreads, Ordered, QueueKind, Unbound};
 pub use self::delayed_work::{DelayedWork, HasDelayedWork};
 pub use self::owner::Owner;
 pub use self::tasklet::{HasTasklet, Tasklet, TaskletItem};

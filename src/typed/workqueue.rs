@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::ops::Deref;
 
-use super::builder::{Bound, Builder, Ordered, Unbound};
+use super::builder::{Bh, Bound, Builder, Ordered, Unbound};
 use super::delayed_work::{DelayedWork, HasDelayedWork};
 use super::owner::{Owner, expose};
 use super::work::{HasWork, Work, WorkItem};
@@ -95,6 +95,12 @@ impl Workqueue {
         Builder::new(name)
     }
 
+    /// A queue whose works run as tasklets do, at DISPATCH_LEVEL on the CPU that queues: its functions, and
+    /// what drops there, must not block. IRQL: any. Linux: `alloc_workqueue` with `WQ_BH`.
+    pub const fn bh(name: &CStr) -> Builder<'_, Bh> {
+        Builder::new(name)
+    }
+
     /// The queue of `schedule_work`: bound, the default `max_active`. Like all system queues it refuses while
     /// nothing is attached. IRQL: any. Linux:
     /// `system_wq`, `system_percpu_wq`.
@@ -108,6 +114,18 @@ impl Workqueue {
     #[must_use]
     pub const fn system_highpri() -> WorkqueueRef {
         WorkqueueRef::system(System::Highpri)
+    }
+
+    /// A queue whose works run at DISPATCH_LEVEL, see [`Self::bh`]. IRQL: any. Linux: `system_bh_wq`.
+    #[must_use]
+    pub const fn system_bh() -> WorkqueueRef {
+        WorkqueueRef::system(System::BottomHalf)
+    }
+
+    /// As [`Self::system_bh`], at high priority. IRQL: any. Linux: `system_bh_highpri_wq`.
+    #[must_use]
+    pub const fn system_bh_highpri() -> WorkqueueRef {
+        WorkqueueRef::system(System::BottomHalfHighpri)
     }
 
     /// A bound queue for works that take long. IRQL: any. Linux:

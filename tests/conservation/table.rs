@@ -67,7 +67,7 @@ impl Place {
         let (place, colour) = (word >> 1 & 3, word >> 4 & 0xF);
         let depth = word >> 16 & 0xFFFF;
         let sub = word >> 8 != 0;
-        // Off a queue a work says whether the last one was a WQ_BH queue.
+        // Off a queue a work says whether the last one was a WQ_BH queue, also while it is armed.
         let last_bh = 1 << 5;
         match (initialised, pending, place) {
             (false, _, _) => (word == 0).then_some(Self::Uninitialised),

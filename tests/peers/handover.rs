@@ -149,7 +149,11 @@ fn b13_cancelled_as_a_run_that_queued_itself_ends() {
             sim_assert_eq!(work.seen().inside(), 0, "runs under way after the cancel");
             sim_assert!(!work.pending(), "it is pending after the cancel");
             let books = (work.runs() + u32::from(cancelled), accepted.load(SeqCst));
-            sim_assert_eq!(books.0, books.1, "run or cancelled, and accepted");
+            sim_assert_eq!(
+                books.0,
+                books.1,
+                "run or cancelled after the cancel, and accepted"
+            );
             CANCELLED.note(cancelled && work.runs() == 1);
             LATE.note(!cancelled && work.runs() == 2);
             wq.destroy();

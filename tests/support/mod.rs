@@ -114,6 +114,11 @@ impl Rig {
         attachment.expect("the rig is attached")
     }
 
+    /// What a further attach is made on.
+    pub fn host(&self) -> Host {
+        Host::Driver(self.driver.handle().cast())
+    }
+
     /// Detaches, and returns when that is over.
     pub fn detach(&self) {
         let attachment = self.attachment.lock().unwrap().take();
@@ -319,6 +324,10 @@ impl Work {
     pub fn init(self) {
         // SAFETY: the scenario says that it is not pending.
         unsafe { INIT_DELAYED_WORK(self.dwork(), run_work) };
+    }
+    pub fn init_deferrable(self) {
+        // SAFETY: as in `init`.
+        unsafe { INIT_DEFERRABLE_WORK(self.dwork(), run_work) };
     }
     pub fn queue(self, wq: Wq) -> bool {
         // SAFETY: item and queue are alive in every scenario.

@@ -10,7 +10,8 @@ use crate::engine::sim::context::Why;
 use crate::engine::sim::state::State;
 use crate::world::state::World;
 
-/// Ticks that a thread keeps its CPU while others of the same priority are ready for it.
+/// Ticks of burning after which a thread leaves its CPU to others of the same priority that are ready for it.
+/// What DPCs and interrupts use meanwhile does not count.
 const QUANTUM_TICKS: u64 = 2;
 
 impl Sim {
@@ -48,8 +49,13 @@ impl Sim {
         });
         let Some(next) = next else { return false };
         self.find_next_event(w);
-        let at = next.min(self.next_event.get());
-        self.now.set(self.now.get().max(at));
+        let at = next.min(self.next_event.get()).max(self.now.get());
+        let passed = at - self.now.replace(at);
+        self.state.with(|s| {
+            for cpu in s.cpus.iter_mut().filter(|cpu| cpu.spins_on != 0) {
+                cpu.time += passed;
+            }
+        });
         if self.now.get() >= self.next_event.get() {
             self.clock(w);
         }
@@ -70,9 +76,17 @@ impl Sim {
         let used = left.min(self.now.get() - since);
         s.contexts[id].burn = Some(left - used);
         s.cpus[cpu].time += used;
+        if s.cpus[cpu].irql < 2 {
+            s.cpus[cpu].turn += used;
+        }
         let state = &s.cpus[cpu];
-        if used == left || state.interrupts_burn() || state.irql >= 2 || !s.has_rival(cpu, id) {
+        let over = state.turn >= self.tick * QUANTUM_TICKS && s.has_rival(cpu, id);
+        let gives_way = state.irql < 2 && (over || s.has_more_urgent(cpu, id));
+        if used == left || state.interrupts_burn() || !gives_way {
             return None;
+        }
+        if over {
+            s.contexts[id].turn_ended = self.now.get();
         }
         let next = s.take_ready(cpu)?;
         s.give_up_cpu(cpu, id);
@@ -105,6 +119,6 @@ impl State {
         if self.has_more_urgent(cpu, id) {
             return Some(since);
         }
-        Some(end.min(since + quantum))
+        Some(end.min(since + quantum.saturating_sub(state.turn)))
     }
 }

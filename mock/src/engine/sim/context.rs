@@ -85,6 +85,8 @@ pub(super) struct Context {
     pub(super) woken: bool,
     /// CPU time that it still has to use before it goes on, as of the moment when it was last put on a CPU.
     pub(super) burn: Option<u64>,
+    /// When its last turn on a CPU was used up, while it has not waited since; else 0.
+    pub(super) turn_ended: u64,
     /// The thread's priority, if the world schedules by priorities; else the same for all.
     pub(super) priority: i32,
 }
@@ -101,6 +103,7 @@ impl Context {
             affinity,
             woken: false,
             burn: None,
+            turn_ended: 0,
             priority: 0,
         }
     }

@@ -39,12 +39,14 @@ impl Sim {
     }
 
     /// Picks the CPU that goes on: one that is not held back, if there is one. A CPU that spins for a lock
-    /// which nobody has freed since is the last choice.
+    /// which nobody has freed since is the last choice, after those that burn: the lock's holder may be one.
     fn pick(&self, s: &mut State) -> Option<usize> {
         let step = self.step.get();
         let ready = s.ready_cpus();
         let (mut free, mut held, mut spinning) = (0_u64, 0_u64, 0_u64);
+        let mut burns = false;
         for (cpu, state) in s.cpus.iter().enumerate() {
+            burns |= state.burning.is_some();
             let set = match state.held_until <= step {
                 _ if !self.is_runnable(s, cpu, ready) => continue,
                 _ if state.only_spins(ready & (1 << cpu) != 0) => &mut spinning,
@@ -52,6 +54,9 @@ impl Sim {
                 false => &mut held,
             };
             *set |= 1 << cpu;
+        }
+        if burns {
+            spinning = 0;
         }
         let mut candidates = [free, held, spinning].into_iter().find(|&set| set != 0)?;
         for _ in 0..s.rng.below(candidates.count_ones()) {
@@ -174,6 +179,7 @@ impl Sim {
             s.cpus[cpu].thread = Some(id);
             s.cpus[cpu].irql = s.contexts[id].irql;
             s.cpus[cpu].masked = false;
+            s.cpus[cpu].turn = 0;
         });
         id
     }
@@ -264,7 +270,10 @@ impl State {
             Why::Moved => self.give_up_cpu(cpu, id),
             // The scheduler books a burn itself: the thread stays where it is.
             Why::Burning => {}
-            Why::Blocked => self.release_cpu(cpu, id),
+            Why::Blocked => {
+                self.contexts[id].turn_ended = 0;
+                self.release_cpu(cpu, id);
+            }
             Why::Idle => {
                 self.cpus[cpu].thread = None;
                 self.contexts[id].phase = Phase::Ready;

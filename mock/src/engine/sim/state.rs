@@ -1,6 +1,7 @@
 //! The scheduler's data.
 
 use std::cell::{Cell, UnsafeCell};
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use crate::engine::ThreadId;
@@ -55,6 +56,8 @@ pub(super) struct Cpu {
     pub(super) routines: Vec<u64>,
     /// Since when, on the virtual clock, the thread on the CPU burns.
     pub(super) burning: Option<u64>,
+    /// What the thread has burnt since it got the CPU, up to `burning`.
+    pub(super) turn: u64,
     /// The asserted lines were looked at, and the burning thread's IRQL is too high for them.
     pub(super) masked: bool,
     /// The lock that its thread spins for, until somebody frees that or the CPU is picked again; else 0.
@@ -74,6 +77,7 @@ impl Cpu {
             high_since: 0,
             routines: Vec::new(),
             burning: None,
+            turn: 0,
             masked: false,
             spins_on: 0,
         }
@@ -145,25 +149,25 @@ impl State {
             .any(|&id| self.contexts[id].affinity & (1 << cpu) != 0)
     }
 
-    /// Takes one of the ready threads that may run on `cpu`: one of the highest priority.
+    /// Takes one of the ready threads that may run on `cpu`: one of the highest priority, and of these one
+    /// that has not used its turn up, or else did so first.
     pub(super) fn take_ready(&mut self, cpu: usize) -> Option<ThreadId> {
-        let contexts = &self.contexts;
-        let fits = |id: ThreadId| contexts[id].affinity & (1 << cpu) != 0;
-        let mut count = 0;
-        let mut highest = i32::MIN;
-        for &id in self.ready.iter().filter(|&&id| fits(id)) {
-            let priority = contexts[id].priority;
-            if priority > highest {
-                (highest, count) = (priority, 0);
+        let claim = |id: ThreadId| {
+            let context = &self.contexts[id];
+            let fits = context.affinity & (1 << cpu) != 0;
+            fits.then_some((context.priority, Reverse(context.turn_ended)))
+        };
+        let (mut best, mut count) = (None, 0);
+        for claim in self.ready.iter().filter_map(|&id| claim(id)) {
+            if best.is_none_or(|best| claim > best) {
+                (best, count) = (Some(claim), 0);
             }
-            count += u32::from(priority == highest);
+            count += u32::from(best == Some(claim));
         }
         let pick = self.rng.below(count) as usize;
+        best?;
         let place = (0..self.ready.len())
-            .filter(|&place| {
-                let id = self.ready[place];
-                fits(id) && contexts[id].priority == highest
-            })
+            .filter(|&place| claim(self.ready[place]) == best)
             .nth(pick)?;
         Some(self.ready.remove(place))
     }

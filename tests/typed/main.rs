@@ -1,15 +1,12 @@
 //! The typed face: ownership goes with the queueing, and comes back.
 
-#[path = "typed_face/closures.rs"]
-mod closures;
-#[path = "typed_face/disable.rs"]
-mod disable;
-#[path = "typed_face/queues.rs"]
-mod queues;
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "typed_face/tasklets.rs"]
+
+mod closures;
+mod disable;
+mod queues;
 mod tasklets;
-#[path = "typed_face/traffic.rs"]
 mod traffic;
 
 use std::pin::Pin;

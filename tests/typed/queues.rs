@@ -230,6 +230,33 @@ fn builders_make_the_queues_that_they_say() {
     });
 }
 
+/// TYPED-10, TYPED-14, Q22: closures of a bottom-half queue run at DISPATCH_LEVEL on the CPU that queues, in order; the
+/// system has two such queues.
+#[test]
+fn bottom_halves_run_at_dispatch() {
+    rows(|_| {
+        let own = Workqueue::bh(c"own").highpri().build().unwrap();
+        let (first, last) = (Workqueue::system_bh(), Workqueue::system_bh_highpri());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for (number, queue) in [&*own, &first, &last, &*own].into_iter().enumerate() {
+            let seen = Arc::clone(&seen);
+            let spawned = world::run_on_cpu(2, || {
+                queue.try_spawn(move || {
+                    sim_assert_eq!((world::current_irql(), world::current_cpu()), (2, 2));
+                    seen.lock().unwrap().push(number);
+                })
+            });
+            sim_assert!(spawned.is_ok());
+        }
+        drop(own);
+        world::settle();
+        let seen = seen.lock().unwrap().clone();
+        sim_assert_eq!(seen.len(), 4);
+        let place = |number| seen.iter().position(|seen| *seen == number);
+        sim_assert!(place(0) < place(3));
+    });
+}
+
 /// TYPED-10: a queue that is not reentrant keeps a work from overlapping itself, whatever the attach says; on a
 /// per-CPU queue it runs where it was queued.
 #[test]

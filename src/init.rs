@@ -176,6 +176,19 @@ impl tasklet_struct {
     }
 }
 
+impl work_struct {
+    /// The function; `None` in zeroed memory, which is how drivers ask whether an item was initialised. A
+    /// delayed work's is its `work`'s. Linux: `work_struct.func`.
+    ///
+    /// IRQL: any. Does not block.
+    #[must_use]
+    pub fn func(&self) -> Option<work_func_t> {
+        let func = self.function();
+        // SAFETY: null, or a `work_func_t` that an init call has stored; a function pointer is as large.
+        unsafe { core::mem::transmute::<*mut (), Option<work_func_t>>(func) }
+    }
+}
+
 /// Number of the bit of [`work_data_bits`] that says pending. Linux: `WORK_STRUCT_PENDING_BIT`.
 pub const WORK_STRUCT_PENDING_BIT: u32 = 0;
 /// The bit of [`work_data_bits`] that says pending. Linux: `WORK_STRUCT_PENDING`.

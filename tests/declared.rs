@@ -186,3 +186,21 @@ fn an_item_leads_to_its_container() {
         sim_assert_eq!(seen, [1, 1, 1]);
     });
 }
+
+/// WORK-19, W20: zeroed memory has no function; one that is initialised has it, also after its run.
+#[test]
+fn a_function_says_whether_an_item_was_initialised() {
+    rows(|_| {
+        let zeroed = Box::new(delayed_work::new());
+        sim_assert!(zeroed.work.func().is_none());
+        let work = Work::counting();
+        // SAFETY: the item is alive until it is freed below.
+        let func = || unsafe { (*work.work()).func().map(|func| func as usize) };
+        let initialised = func();
+        sim_assert!(initialised.is_some());
+        sim_assert!(work.schedule());
+        work.flush();
+        sim_assert_eq!(func(), initialised);
+        work.free();
+    });
+}

@@ -7,7 +7,9 @@ use bottomhalf::linux::*;
 use kmdf_mock::sim_assert;
 use kmdf_mock::sim_assert_eq;
 use kmdf_mock::world::{Gate, Preemption, Sim};
-use support::{NonReentrant, Rig, SelfReentrant, Work, Wq, machine, rows_with_on, sleep_jiffies};
+use support::{
+    NonReentrant, Rig, SelfReentrant, Work, Wq, machine, reports, rows_with_on, sleep_jiffies,
+};
 
 const SEEDS: u64 = 60;
 
@@ -114,5 +116,33 @@ fn a_rescued_work_destroys_a_queue_that_waits_for_the_rescuer() {
         sim_assert_eq!((first.runs(), last.runs()), (1, 1));
         blocker.flush();
         outer.destroy();
+    });
+}
+
+/// BH33: two queues that nobody has served for 30 s by the same look are both reported, once each.
+#[test]
+fn every_queue_that_nobody_serves_is_reported() {
+    rows_with_on(one_worker, NonReentrant, 20, |rig| {
+        rig.expect(&["BH33"]);
+        let gate = Gate::new();
+        let (pool, rescuer) = (Work::gated(&gate), Work::gated(&gate));
+        let queues = [(); 5].map(|()| Wq::bound());
+        for (work, queue) in [(pool, queues[0]), (rescuer, queues[1])] {
+            sim_assert!(work.queue(queue));
+            work.wait_begun(1);
+        }
+        let late = [2, 3, 4].map(|index| (Work::counting(), queues[index]));
+        for (work, queue) in late {
+            sim_assert!(work.queue(queue));
+        }
+        sleep_jiffies(29 * HZ);
+        sim_assert!(reports().is_empty());
+        sleep_jiffies(60 * HZ);
+        sim_assert_eq!(reports(), ["BH33"; 3]);
+        gate.open();
+        for (work, _) in late {
+            work.wait_begun(1);
+        }
+        queues.into_iter().for_each(Wq::destroy);
     });
 }

@@ -246,7 +246,7 @@ enum Wanted {
     Rescuer,
     /// A look at that time, at the latest: the rescuer is called, and may not come.
     LookAt(u64),
-    /// That the rescuer has not come for [`LOCKUP_100NS`] is to be said.
+    /// That the rescuer has not come for [`LOCKUP_100NS`] is to be said, which the caller notes.
     Report,
 }
 
@@ -290,7 +290,7 @@ impl<B: Backend> QueueState<B> {
         let end = since.saturating_add(LOCKUP_100NS);
         if now_100ns < end {
             Wanted::LookAt(end)
-        } else if core::mem::replace(&mut self.locked_up, true) {
+        } else if self.locked_up {
             Wanted::Nothing
         } else {
             Wanted::Report
@@ -351,7 +351,12 @@ impl<B: Backend> Runtime<B> {
                         queue.rescuer().call(queue, &raised, &mut deferred);
                     }
                     Wanted::LookAt(time) => at = at.min(time),
-                    Wanted::Report => locked_up = Some(core::ptr::from_ref(queue)),
+                    Wanted::Report if locked_up.is_none() => {
+                        state.locked_up = true;
+                        locked_up = Some(core::ptr::from_ref(queue));
+                    }
+                    // One at a time: the next look says this one.
+                    Wanted::Report => at = at.min(now.saturating_add(INTERVAL_100NS)),
                 }
             }
         }

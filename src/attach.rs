@@ -28,7 +28,8 @@ pub struct Attachment {
 /// APC_LEVEL, or if the image is attached on another host or with another rule; what KMDF said
 /// if an object could not be made; `STATUS_NOT_SUPPORTED` if the crate was built without KMDF.
 ///
-/// IRQL: = PASSIVE. Blocks while another attach or detach is under way.
+/// IRQL: = PASSIVE. Blocks while another attach or detach is under way: a work must not attach while the
+/// last detach may be, for that waits for the work.
 ///
 /// # Safety
 ///

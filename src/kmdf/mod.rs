@@ -91,7 +91,8 @@ pub enum WorkReentrance {
     /// `max_active`: Linux's rule before 3.7, and that of a raw WDFWORKITEM. Ordered queues never
     /// overlap.
     SelfReentrant,
-    /// Never two instances of the same work and function at once, on any queue: Linux since 3.7.
+    /// Never two instances of the same work and function at once, on any queue: Linux since 3.7. (One in
+    /// a thread and one on a `WQ_BH` queue may run at once: neither could wait for the other.)
     NonReentrant,
 }
 

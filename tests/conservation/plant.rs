@@ -492,8 +492,7 @@ impl Plant {
             }
             self.witness.acting(Actor::End, || rig.detach());
         } else {
-            // A ledger that is not certain of a work may close before that work has run.
-            self.wait_a_while(|books| books.works.close().is_ok() && counters().pending == 0);
+            self.wait_for_rest();
             world::settle();
             self.wait_a_while(|books| books.works.close().is_ok());
         }
@@ -514,6 +513,19 @@ impl Plant {
     fn wait_a_while(&self, over: impl Fn(&Books) -> bool) {
         for _ in 0..1000 {
             if over(&self.lock()) {
+                return;
+            }
+            world::sleep_100ns(u64::from(TICK_100NS) / 4);
+        }
+    }
+
+    /// Waits until the accounts are settled and nothing is pending: a ledger that is not certain of a work
+    /// may close before that work has run. The counters are read first, without the books: no lock is held
+    /// across a call into the machine.
+    fn wait_for_rest(&self) {
+        for _ in 0..1000 {
+            let pending = counters().pending;
+            if pending == 0 && self.lock().works.close().is_ok() {
                 return;
             }
             world::sleep_100ns(u64::from(TICK_100NS) / 4);

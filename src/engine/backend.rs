@@ -81,7 +81,6 @@ impl TimerLevel {
 ///
 /// `raise` pins the caller to its CPU until the matching `lower`, events do what NT notification
 /// events do, and memory from `allocate` is zeroed, 16-byte aligned and stays until `free`.
-#[allow(dead_code, reason = "the priority is for the rescuers")]
 pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     /// A deferred callback at PASSIVE_LEVEL that may overlap itself. NT: `WDFWORKITEM`.
     type WorkItem: Copy;
@@ -180,12 +179,6 @@ pub(crate) unsafe trait Backend: Sized + Sync + 'static {
     ///
     /// `event` was initialised, and its waiter keeps it until the wait ended.
     unsafe fn event_set(event: *mut Self::Event);
-    /// Makes `event` not signalled. IRQL: <= DISPATCH. NT: `KeClearEvent`.
-    ///
-    /// # Safety
-    ///
-    /// `event` was initialised.
-    unsafe fn event_clear(event: *mut Self::Event);
     /// Blocks until signalled. IRQL: <= APC. NT: `KeWaitForSingleObject`.
     ///
     /// # Safety

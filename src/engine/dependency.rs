@@ -6,7 +6,6 @@
 
 use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, report_queue};
-use super::locked::Raised;
 use super::queue::{Queue, flag};
 use super::runtime::Runtime;
 
@@ -15,11 +14,9 @@ impl<B: Backend> Runtime<B> {
     /// they are used for is not known. IRQL: <= APC.
     pub(crate) fn is_reclaiming(&self) -> bool {
         let thread = B::thread();
-        let raised = Raised::<B>::new();
-        let queues = self.queues.lock(&raised);
-        queues.iter().any(|queue| {
+        self.any_queue(|queue, state| {
             let counts = queue.is(flag::MEM_RECLAIM) && !queue.is(flag::LEGACY);
-            counts && queue.state.lock(&raised).is_worker(thread)
+            counts && state.is_worker(thread)
         })
     }
 
@@ -29,13 +26,8 @@ impl<B: Backend> Runtime<B> {
         if B::irql() > Irql::APC {
             return;
         }
-        let held_up = {
-            let raised = Raised::<B>::new();
-            let queues = self.queues.lock(&raised);
-            queues
-                .iter()
-                .any(|queue| core::ptr::eq(queue, wanted) && !queue.is(flag::MEM_RECLAIM))
-        };
+        let held_up =
+            self.any_queue(|queue, _| core::ptr::eq(queue, wanted) && !queue.is(flag::MEM_RECLAIM));
         if held_up && self.is_reclaiming() {
             // SAFETY: it was on the list just now, and the driver keeps a queue that it waits for.
             report_queue(Diagnostic::FlushDependency, call, unsafe { &*wanted });

@@ -12,9 +12,9 @@ use super::claim::Claim;
 use super::diagnostic::{Diagnostic, report, report_queue};
 use super::queue::{Queue, flag};
 
-/// Of a worker of a HIGHPRI queue: the highest that is not a real-time one. NT's pool threads that serve
-/// us have 12 (W-29).
-const HIGH: i32 = 15;
+/// Of a worker of a HIGHPRI queue, and of a rescuer: the highest that is not a real-time one. NT's pool
+/// threads have 12 to 15 (W-29), those that serve us 12.
+pub(super) const HIGH: i32 = 15;
 /// The lowest real-time priority. NT's boosts end below it, so a thread that has it was given it.
 const REAL_TIME: i32 = 16;
 

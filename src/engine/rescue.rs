@@ -31,6 +31,7 @@ use super::backend::{Backend, Irql, Status, TimerLevel};
 use super::claim::{Entrance, Worker};
 use super::diagnostic::{Diagnostic, report_queue};
 use super::locked::{Locked, Raised};
+use super::placement::HIGH;
 use super::queue::{Queue, QueueState, flag};
 use super::runtime::Runtime;
 use super::timers::NEVER;
@@ -44,10 +45,6 @@ const INTERVAL_100NS: u64 = 100_000;
 /// How long a queue whose rescuer is called may wait for it before that is said. Linux's watchdog of
 /// workqueues says it after as long.
 const LOCKUP_100NS: u64 = 300_000_000;
-
-/// Priority of a rescuer's thread: the highest that is not a real-time one, since memory may depend
-/// on it. NT's pool threads have 12 to 15 (W-29).
-const PRIORITY: i32 = 15;
 
 intrusive_adapter!(
     /// Links a queue on a rescuer's list.
@@ -164,7 +161,8 @@ impl<B: Backend> Rescuer<B> {
         let this = unsafe { &*context.cast_const().cast::<Self>() };
         // SAFETY: written before this thread was started; the runtime stays as the rescuer does.
         let runtime = this.runtime.with_mut(|cell| unsafe { &**cell });
-        B::set_priority(PRIORITY);
+        // Memory may depend on it.
+        B::set_priority(HIGH);
         while let Some(queue) = this.next() {
             // SAFETY: S2: it is busy until this thread has entered it, and a worker inside keeps it.
             runtime.rescue(unsafe { &*queue });
@@ -380,11 +378,7 @@ impl<B: Backend> Runtime<B> {
             return false;
         }
         let thread = B::thread();
-        let raised = Raised::<B>::new();
-        let queues = self.queues.lock(&raised);
-        queues
-            .iter()
-            .any(|queue| queue.state.lock(&raised).is_rescuer(thread))
+        self.any_queue(|_, state| state.is_rescuer(thread))
     }
 
     /// Serves `queue` on a rescuer's thread.

@@ -365,11 +365,16 @@ impl<B: Backend> Runtime<B> {
 
     /// Whether `thread` serves a queue now, and so has a work under way. IRQL: <= APC.
     pub(crate) fn is_worker(&self, thread: usize) -> bool {
+        self.any_queue(|_, state| state.is_worker(thread))
+    }
+
+    /// Whether `f` holds for a queue, under its lock.
+    pub(super) fn any_queue(&self, f: impl Fn(&Queue<B>, &QueueState<B>) -> bool) -> bool {
         let raised = Raised::<B>::new();
         let queues = self.queues.lock(&raised);
         queues
             .iter()
-            .any(|queue| queue.state.lock(&raised).is_worker(thread))
+            .any(|queue| f(queue, &queue.state.lock(&raised)))
     }
 }
 

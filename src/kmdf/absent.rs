@@ -86,7 +86,6 @@ unsafe impl Backend for Kmdf {
     unsafe fn free(_memory: *mut u8) {}
     unsafe fn event_init(_event: *mut ()) {}
     unsafe fn event_set(_event: *mut ()) {}
-    unsafe fn event_clear(_event: *mut ()) {}
     unsafe fn event_wait(_event: *mut ()) {}
     fn dpc_enqueue(&self, _cpu: u32) {
         match *self {}

@@ -5,9 +5,9 @@ use core::fmt;
 
 use super::objects::{self, Cpus};
 use super::wdk_sys::ntddk::{
-    ExAllocatePool2, ExFreePoolWithTag, KeClearEvent, KeGetCurrentIrql,
-    KeGetCurrentProcessorNumberEx, KeInitializeEvent, KeLowerIrql, KeQueryActiveProcessorCountEx,
-    KeQueryTimeIncrement, KeSetEvent, KeShouldYieldProcessor, KeWaitForSingleObject, KfRaiseIrql,
+    ExAllocatePool2, ExFreePoolWithTag, KeGetCurrentIrql, KeGetCurrentProcessorNumberEx,
+    KeInitializeEvent, KeLowerIrql, KeQueryActiveProcessorCountEx, KeQueryTimeIncrement,
+    KeSetEvent, KeShouldYieldProcessor, KeWaitForSingleObject, KfRaiseIrql,
 };
 use super::wdk_sys::{
     _EVENT_TYPE, _KWAIT_REASON, _MODE, ALL_PROCESSOR_GROUPS, DISPATCH_LEVEL, GROUP_AFFINITY,
@@ -155,11 +155,6 @@ unsafe impl Backend for Kmdf {
     unsafe fn event_set(event: *mut KEVENT) {
         // SAFETY: initialised, and the engine is at DISPATCH at most; no wait follows.
         unsafe { KeSetEvent(event, 0, 0) };
-    }
-
-    unsafe fn event_clear(event: *mut KEVENT) {
-        // SAFETY: initialised, by the caller's word.
-        unsafe { KeClearEvent(event) };
     }
 
     unsafe fn event_wait(event: *mut KEVENT) {

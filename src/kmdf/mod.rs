@@ -35,7 +35,6 @@ mod nt;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod objects;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
-#[allow(dead_code, reason = "the priority is for the rescuers")]
 mod threads;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 pub(crate) use self::attach::{attach, detach};

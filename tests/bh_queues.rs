@@ -9,7 +9,7 @@ use bottomhalf::counters;
 use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Interrupt, Preemption, Sim};
 use kmdf_mock::{sim_assert, sim_assert_eq};
-use support::{Tasklet, Trace, Work, Wq, machine, reports, rows, rows_on, spin_until};
+use support::{Flag, Tasklet, Trace, Work, Wq, machine, reports, rows, rows_on};
 
 /// `alloc_workqueue(name, WQ_BH, 0)`.
 fn bh() -> Wq {
@@ -54,18 +54,6 @@ fn cancel(work: Work) -> bool {
 }
 
 /// Opens once; waited for by spinning.
-#[derive(Clone, Default)]
-struct Flag(Arc<AtomicU32>);
-
-impl Flag {
-    fn set(&self) {
-        self.0.store(1, SeqCst);
-    }
-    fn spin(&self) {
-        spin_until(&self.0);
-    }
-}
-
 /// A work whose first run waits for the flag.
 fn gated() -> (Work, Flag) {
     let flag = Flag::default();

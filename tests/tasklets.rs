@@ -10,24 +10,11 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use bottomhalf::linux::*;
 use kmdf_mock::world::{self, Interrupt, Preemption, Sim, Thread};
 use kmdf_mock::{sim_assert, sim_assert_eq};
-use support::{NonReentrant, Tasklet, Trace, machine, rows, rows_with_on, spin_until, wait_until};
+use support::{Flag, NonReentrant, Tasklet, Trace, machine, rows, rows_with_on, wait_until};
 
 /// SCHED and RUN of `tasklet_struct::state`.
 const SCHED: u64 = TASKLET_STATE_SCHED;
 const RUN: u64 = TASKLET_STATE_RUN;
-
-/// Opens once; a tasklet waits for it by spinning, as it must at DISPATCH_LEVEL.
-#[derive(Clone, Default)]
-struct Flag(Arc<AtomicU32>);
-
-impl Flag {
-    fn set(&self) {
-        self.0.store(1, SeqCst);
-    }
-    fn spin(&self) {
-        spin_until(&self.0);
-    }
-}
 
 /// A tasklet whose first run waits for the flag.
 fn gated() -> (Tasklet, Flag) {

@@ -539,3 +539,16 @@ impl Seen {
         self.runs() - self.inside()
     }
 }
+
+/// Opens once; a callback waits for it by spinning, as it must at DISPATCH_LEVEL.
+#[derive(Clone, Default)]
+pub struct Flag(Arc<AtomicU32>);
+
+impl Flag {
+    pub fn set(&self) {
+        self.0.store(1, Ordering::SeqCst);
+    }
+    pub fn spin(&self) {
+        spin_until(&self.0);
+    }
+}

@@ -160,6 +160,16 @@ plain! {
     kmdf_mock_is_sim = is_sim() -> bool;
 }
 
+/// A round of a loop that polls: a preemption point, or on a live machine the OS thread gives its time away.
+#[unsafe(no_mangle)]
+pub extern "C" fn kmdf_mock_pause() {
+    if world::is_sim() {
+        kmdf_mock::sync::preempt();
+    } else {
+        std::thread::yield_now();
+    }
+}
+
 /// The seed of the run; 0 on a live machine.
 #[unsafe(no_mangle)]
 pub extern "C" fn kmdf_mock_seed() -> u64 {

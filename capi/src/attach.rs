@@ -1,6 +1,5 @@
 //! Attach, detach, and what `bottomhalf.h` has beside them.
 
-use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -57,7 +56,7 @@ pub struct bottomhalf_config {
 pub struct bottomhalf_attachment {
     /// Derived from its own address while it is attached, so a copy is none.
     tag: AtomicUsize,
-    attachment: UnsafeCell<MaybeUninit<Attachment>>,
+    attachment: MaybeUninit<Attachment>,
     reserved: [u64; 2],
 }
 
@@ -101,24 +100,35 @@ impl bottomhalf_attachment {
         place.addr() ^ 0x4248_0001
     }
 
+    /// The tag at `place`, or a diagnostic if that is null.
+    ///
+    /// # Safety
+    ///
+    /// `place` is null or the driver's memory, which stays in place.
+    unsafe fn tag<'a>(place: *mut Self, call: &str) -> Option<&'a AtomicUsize> {
+        if place.is_null() {
+            null_argument(call);
+            return None;
+        }
+        // SAFETY: by the caller's word; any bytes are an atomic. The rest is reached by its address alone.
+        Some(unsafe { &(*place).tag })
+    }
+
     /// What is attached here, or a diagnostic.
     ///
     /// # Safety
     ///
     /// `place` is null or the driver's memory, and nobody detaches it meanwhile.
     unsafe fn attached<'a>(place: *mut Self, call: &str) -> Option<&'a Attachment> {
-        // SAFETY: by the caller's word; any bytes are an atomic.
-        let Some(tag) = (unsafe { place.as_ref() }).map(|this| &this.tag) else {
-            null_argument(call);
-            return None;
-        };
+        // SAFETY: by the caller's word.
+        let tag = unsafe { Self::tag(place, call) }?;
         // ORDERING: Acquire pairs with the Release of `attach`.
         if tag.load(Ordering::Acquire) != Self::tag_of(place) {
             wrong_attachment(call, place.addr());
             return None;
         }
         // SAFETY: the tag says that `attach` has written it, and it stays until the detach.
-        Some(unsafe { (*(*place).attachment.get()).assume_init_ref() })
+        Some(unsafe { (*place).attachment.assume_init_ref() })
     }
 }
 
@@ -179,9 +189,8 @@ unsafe fn attach(
         Ok(config) => config,
         Err(status) => return status,
     };
-    // SAFETY: null or the driver's memory, by the caller's word; any bytes are an atomic.
-    let Some(tag) = (unsafe { attachment.as_ref() }).map(|this| &this.tag) else {
-        null_argument(call);
+    // SAFETY: by the caller's word.
+    let Some(tag) = (unsafe { bottomhalf_attachment::tag(attachment, call) }) else {
         return Status::INVALID_PARAMETER.0;
     };
     // ORDERING: Acquire, as in `attached`.
@@ -193,7 +202,7 @@ unsafe fn attach(
     match unsafe { bottomhalf::attach(host, &config) } {
         Ok(made) => {
             // SAFETY: it is not attached, so nobody else uses it.
-            unsafe { (*(*attachment).attachment.get()).write(made) };
+            unsafe { (*attachment).attachment.write(made) };
             // ORDERING: Release publishes the attachment.
             tag.store(bottomhalf_attachment::tag_of(attachment), Ordering::Release);
             STATUS_SUCCESS
@@ -257,9 +266,9 @@ pub unsafe extern "C" fn bottomhalf_attach_device(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bottomhalf_detach(attachment: *mut bottomhalf_attachment) {
     let call = "bottomhalf_detach";
-    // SAFETY: by the caller's word; any bytes are an atomic.
-    let Some(tag) = (unsafe { attachment.as_ref() }).map(|this| &this.tag) else {
-        return null_argument(call);
+    // SAFETY: by the caller's word.
+    let Some(tag) = (unsafe { bottomhalf_attachment::tag(attachment, call) }) else {
+        return;
     };
     let own = bottomhalf_attachment::tag_of(attachment);
     // ORDERING: AcqRel: one caller takes it, and finds what `attach` has written.
@@ -268,7 +277,7 @@ pub unsafe extern "C" fn bottomhalf_detach(attachment: *mut bottomhalf_attachmen
         return wrong_attachment(call, attachment.addr());
     }
     // SAFETY: it was attached, and we alone have taken the tag away.
-    unsafe { (*(*attachment).attachment.get()).assume_init_read() }.detach();
+    unsafe { (*attachment).attachment.assume_init_read() }.detach();
 }
 
 /// [`Attachment::freeze`]. An attachment that is not attached is reported (BH36, BH34).

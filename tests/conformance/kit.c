@@ -190,7 +190,7 @@ static int kit_thread_main(void *data)
 
     thread->fn(thread->arg);
     atomic_set(&thread->is_done, 1);
-    complete(&thread->done);
+    complete_all(&thread->done);
     return 0;
 }
 

@@ -30,8 +30,8 @@ static inline void compat_lower(KIRQL irql)
 }
 
 /*
- * Waking in two steps, because an event cannot be set above DISPATCH_LEVEL: the first is for any context, also
- * under a lock; the second, after it, sets the events at once or in a DPC of this CPU.
+ * Waking in two steps, because an event cannot be set above DISPATCH_LEVEL: the first is for any context,
+ * also under a lock; the second, after it, sets the events at once or in a DPC of this CPU.
  */
 void compat_wake_later(struct task_struct *task);
 void compat_wake_flush(void);

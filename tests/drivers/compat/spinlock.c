@@ -8,7 +8,7 @@
 
 _Static_assert(sizeof(KSPIN_LOCK) == sizeof(((spinlock_t *)0)->word), "a KSPIN_LOCK fits");
 
-/* What local_irq_disable() and get_cpu() have raised from. Each is used by its CPU alone, above PASSIVE_LEVEL. */
+/* What local_irq_disable() and get_cpu() have raised from. Each is used by its CPU alone, at a raised IRQL. */
 static KIRQL irqs_from[COMPAT_CPUS];
 static KIRQL cpu_from[COMPAT_CPUS];
 static unsigned int cpu_depth[COMPAT_CPUS];
@@ -32,18 +32,6 @@ void spin_unlock(spinlock_t *lock)
 int spin_is_locked(spinlock_t *lock)
 {
     return __atomic_load_n(&lock->word, __ATOMIC_RELAXED) != 0;
-}
-
-int spin_trylock(spinlock_t *lock)
-{
-    KIRQL irql = compat_raise(DISPATCH_LEVEL);
-
-    if (!KeTryToAcquireSpinLockAtDpcLevel((PKSPIN_LOCK)&lock->word)) {
-        compat_lower(irql);
-        return 0;
-    }
-    lock->irql = irql;
-    return 1;
 }
 
 unsigned long compat_local_irq_save(void)

@@ -3,6 +3,7 @@
 #include <linux/bug.h>
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
+#include <linux/minmax.h>
 #include <linux/sched.h>
 #include <linux/sprintf.h>
 #include <linux/string.h>
@@ -10,8 +11,8 @@
 #include "internal.h"
 
 /*
- * Tasks are never freed before the environment ends: who has one in a queue or a variable need not ask whether its
- * thread is still there.
+ * Tasks are never freed before the environment ends: who has one in a queue or a variable need not ask
+ * whether its thread is still there.
  */
 #define TASKS 512
 
@@ -49,7 +50,7 @@ static struct task_struct *new_task(void *thread)
 
 static struct task_struct *find_task(void *thread)
 {
-    unsigned int used = min(__atomic_load_n(&tasks_used, __ATOMIC_RELAXED), TASKS);
+    unsigned int used = min(__atomic_load_n(&tasks_used, __ATOMIC_RELAXED), (unsigned int)TASKS);
     unsigned int i;
 
     for (i = 0; i < used; i++) {
@@ -76,7 +77,7 @@ struct task_struct *get_current(void)
     return task;
 }
 
-/* Sets the events of all tasks that are to be woken, in the order in which they were given. At most DISPATCH. */
+/* Sets the events of all tasks to be woken, in the order in which they were given. At most DISPATCH_LEVEL. */
 static void wake_all_tasks(void)
 {
     struct task_struct *newest, *task = NULL;
@@ -142,7 +143,7 @@ void compat_set_state(unsigned int state)
 {
     struct task_struct *task = get_current();
 
-    /* Who wakes the thread from here on says so after the thread's next look at its condition, or is seen by it. */
+    /* A wake before this is seen by the thread's next look at its condition; one after it is kept. */
     if (state != TASK_RUNNING)
         KeClearEvent(event_of(task));
     __atomic_store_n(&task->__state, state, __ATOMIC_SEQ_CST);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /* Clocks, delays, and timers that expire in a hard interrupt. */
+#include <linux/bug.h>
 #include <linux/compiler.h>
 #include <linux/delay.h>
 #include <linux/errno.h>
@@ -145,14 +146,16 @@ static void expire(void *context)
 
     spin_lock_irqsave(&slots_lock, flags);
     timer = slot->user;
+    /* What was on its way when its timer was cancelled is nothing to the next user of the slot. */
+    if (timer && timer->compat_expires > ktime_get())
+        timer = NULL;
     slot->is_running = timer != NULL;
     spin_unlock_irqrestore(&slots_lock, flags);
     if (!timer)
         return;
     again = timer->function(timer) == HRTIMER_RESTART;
-    if (again) {
+    if (again)
         KeInsertQueueDpc(&slot->restart, NULL, NULL);
-    }
     /* A timer that does not go on may be gone by now. */
     spin_lock_irqsave(&slots_lock, flags);
     slot->is_running = false;
@@ -250,7 +253,6 @@ int hrtimer_cancel(struct hrtimer *timer)
     for (;;) {
         bool armed = disarm(timer, &is_running);
 
-        /* What is on its way finds no user, unless the slot has another one already. */
         if (!is_running)
             return armed;
         cpu_relax();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Wait queues, and what is built on them: completions and mutexes. A waiter that is woken is off its queue, and
- * queues again if it has to wait on; so two wakes of one waiter never stand for two waiters.
+ * Wait queues, and what is built on them: completions and mutexes. A waiter that is woken is off its queue,
+ * and queues again if it has to wait on; so two wakes of one waiter never stand for two waiters.
  */
 #include <linux/bug.h>
 #include <linux/completion.h>
@@ -170,7 +170,8 @@ int mutex_trylock(struct mutex *lock)
 {
     struct task_struct *free = NULL;
 
-    return __atomic_compare_exchange_n(&lock->owner, &free, get_current(), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n(&lock->owner, &free, get_current(), 0, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
 }
 
 void mutex_lock(struct mutex *lock)

@@ -19,9 +19,19 @@ unsigned int compat_warnings(void);
             BUG();                                                                                           \
     } while (0)
 
-#define WARN_ON(condition) (unlikely(!!(condition)) && compat_warn(__FILE__, __LINE__, #condition))
+static inline bool compat_warn_if(bool condition, const char *file, int line, const char *what)
+{
+    return unlikely(condition) && compat_warn(file, line, what);
+}
+
+#define WARN_ON(condition) compat_warn_if(!!(condition), __FILE__, __LINE__, #condition)
 #define WARN(condition, ...)                                                                                 \
-    (unlikely(!!(condition)) && (printk(__VA_ARGS__), compat_warn(__FILE__, __LINE__, #condition)))
+    ({                                                                                                       \
+        bool compat_condition = !!(condition);                                                               \
+        if (compat_condition)                                                                                \
+            printk(__VA_ARGS__);                                                                             \
+        compat_warn_if(compat_condition, __FILE__, __LINE__, #condition);                                    \
+    })
 #define WARN_ON_ONCE(condition)                                                                              \
     ({                                                                                                       \
         static bool compat_warned;                                                                           \

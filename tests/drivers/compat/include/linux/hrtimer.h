@@ -35,7 +35,7 @@ void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*function)(struc
                    enum hrtimer_mode mode);
 /* At most DISPATCH_LEVEL, or in the timer's own function. */
 void hrtimer_start(struct hrtimer *timer, ktime_t time, enum hrtimer_mode mode);
-/* In the timer's own function before it returns HRTIMER_RESTART: the next expiry, so long after the last one. */
+/* In the timer's own function, before it returns HRTIMER_RESTART: moves the next expiry behind now. */
 u64 hrtimer_forward_now(struct hrtimer *timer, ktime_t interval);
 /* Process context: waits for a function that runs. Whether the timer was armed. */
 int hrtimer_cancel(struct hrtimer *timer);

@@ -37,7 +37,6 @@ static inline void spin_lock_init(spinlock_t *lock)
 
 void spin_lock(spinlock_t *lock);
 void spin_unlock(spinlock_t *lock);
-int spin_trylock(spinlock_t *lock);
 int spin_is_locked(spinlock_t *lock);
 void spin_lock_irq(spinlock_t *lock);
 void spin_unlock_irq(spinlock_t *lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The integer types of the kernel, and the two types of lists of which the library defines the first. */
+/* The integer types of the kernel, and its lists and atomics, which are the library's. */
 #ifndef COMPAT_LINUX_TYPES_H
 #define COMPAT_LINUX_TYPES_H
 
@@ -42,10 +42,8 @@ typedef u64 phys_addr_t;
 typedef unsigned int uint;
 typedef unsigned long ulong;
 
-#if !defined(__linux__) || !defined(_SYS_TYPES_H)
 typedef ptrdiff_t ssize_t;
 typedef int pid_t;
-#endif
 
 #define BITS_PER_LONG (__SIZEOF_LONG__ * 8)
 #define BITS_PER_LONG_LONG 64

@@ -48,7 +48,7 @@ int waitqueue_active(struct wait_queue_head *wq);
 void prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, int state);
 void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry);
 
-/* The jiffies that are left when the condition holds, at least 1 then; 0 when the time is over and it does not. */
+/* The jiffies that are left when the condition holds, at least 1; 0 when it does not and the time is over. */
 #define compat_wait_event(wq, condition, state, timeout)                                                     \
     ({                                                                                                       \
         long compat_left = (timeout);                                                                        \

@@ -203,5 +203,7 @@ void kit_join(struct kit_thread *thread);
 /* Runs fn(arg) in a thread bound to a CPU, or in a hard interrupt on it, and returns when it has ended. */
 void kit_run_on(int cpu, void (*fn)(void *arg), void *arg);
 void kit_hardirq_on(int cpu, void (*fn)(void *arg), void *arg);
+/* The same on this CPU, from a thread or a BH-off section: spins until it has ended. One at a time. */
+void kit_hardirq_here(void (*fn)(void *arg), void *arg);
 
 #endif

@@ -308,6 +308,7 @@ void answer_text(const char *key, const char *value)
 
 unsigned int kit_diagnosed(void)
 {
+    kit_settle();
     return conformance_diagnostics() - kit.diagnostics;
 }
 

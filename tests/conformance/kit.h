@@ -104,7 +104,7 @@ struct kit_group {
 /* One more ` key=value` on the scenario's line. Called by the scenario's own thread only. */
 void answer(const char *key, long long value);
 void answer_text(const char *key, const char *value);
-/* The number of warnings since the scenario began. */
+/* How many warnings since the scenario began; to be compared only, for no two kernels count alike. Sleeps. */
 unsigned int kit_diagnosed(void);
 
 /* ---- Waiting. Nothing waits for ever: what takes too long makes the line `T04 HANG condition`. ---- */

@@ -12,11 +12,11 @@
 
 static char *group = "all";
 module_param(group, charp, 0444);
-MODULE_PARM_DESC(group, "The groups of scenarios, with commas between them.");
+MODULE_PARM_DESC(group, "The groups of scenarios, with commas.");
 
 static char *only = "";
 module_param(only, charp, 0444);
-MODULE_PARM_DESC(only, "The ids of the only scenarios to run, with commas between them.");
+MODULE_PARM_DESC(only, "The ids of the only scenarios to run, with commas.");
 
 /* The beginnings of what a kernel says about misuse; a warning with a trace counts once, at its first line. */
 static const char *const warnings[] = {

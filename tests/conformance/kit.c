@@ -3,9 +3,20 @@
 #include "kit.h"
 
 /* The files with scenarios. A file that is not built in is left out. */
-#define KIT_FILES(file)                                                                                      \
-    file(tasklets) file(contexts) file(works) file(works_sync) file(works_disable) file(queues)   \
-        file(queues_more) file(delayed) file(delayed_more) file(timelines) file(misuse)
+#define KIT_FILES(file)                  \
+    file(tasklets)                       \
+    file(tasklets_more)                  \
+    file(tasklets_beyond)                \
+    file(contexts)                       \
+    file(works)                          \
+    file(works_sync)                     \
+    file(works_disable)                  \
+    file(queues)                         \
+    file(queues_more)                    \
+    file(delayed)                        \
+    file(delayed_more)                   \
+    file(timelines)                      \
+    file(misuse)
 
 #define KIT_DECLARE(file) extern const struct kit_group kit_group_##file __attribute__((weak));
 KIT_FILES(KIT_DECLARE)
@@ -190,7 +201,7 @@ static int kit_thread_main(void *data)
 
     thread->fn(thread->arg);
     atomic_set(&thread->is_done, 1);
-    complete(&thread->done);
+    complete_all(&thread->done);
     return 0;
 }
 

@@ -18,7 +18,7 @@ static char *only = "";
 module_param(only, charp, 0444);
 MODULE_PARM_DESC(only, "The ids of the only scenarios to run, with commas.");
 
-/* The beginnings of what a kernel says about misuse; a warning with a trace counts once, at its first line. */
+/* The beginnings of what a kernel says about misuse; a warning with a trace counts at its first line. */
 static const char *const warnings[] = {
     "WARNING: ", "workqueue: ", "BUG: ", "tasklet ", "Attempt to kill tasklet",
 };

@@ -10,13 +10,23 @@
     file(contexts)                       \
     file(works)                          \
     file(works_sync)                     \
+    file(works_race)                     \
+    file(works_more)                     \
     file(works_disable)                  \
+    file(works_bh)                       \
     file(queues)                         \
     file(queues_more)                    \
+    file(queues_waits)                   \
+    file(queues_bh)                      \
     file(delayed)                        \
+    file(delayed_sync)                   \
     file(delayed_more)                   \
+    file(delayed_states)                 \
+    file(delayed_often)                  \
+    file(jiffies)                        \
     file(timelines)                      \
-    file(misuse)
+    file(misuse)                         \
+    file(queues_misuse)
 
 #define KIT_DECLARE(file) extern const struct kit_group kit_group_##file __attribute__((weak));
 KIT_FILES(KIT_DECLARE)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * WQ_BH queues, of Linux 6.9 and later: row Q22, and beyond the table Q60 (a work that queues itself), Q61 (before
- * the tasklets of its priority), Q62 (high priority first), Q63 (each of two queues keeps its order), Q64 (queued
- * while it runs, from another CPU), Q65 (cancel_work_sync with bottom halves off), Q66 (delayed), Q67 (flush of
- * the queue, and destroy), Q68 (the system's queues), Q69 (from a hard interrupt).
+ * WQ_BH queues, of Linux 6.9 and later: row Q22, and beyond the table Q60 (a work that queues itself), Q61
+ * (before the tasklets of its priority), Q62 (high priority first), Q63 (each of two queues keeps its
+ * order), Q64 (queued while it runs, from another CPU), Q65 (cancel_work_sync with bottom halves off), Q66
+ * (delayed), Q67 (flush of the queue, and destroy), Q68 (the system's queues), Q69 (from a hard interrupt).
  */
 #include "items.h"
 
@@ -330,7 +330,7 @@ SCENARIO(Q69)
     destroy_workqueue(wq);
 }
 
-KIT_GROUP(queues_bh, "queues", KIT_ROW(Q22), KIT_ROW(Q60), KIT_ROW(Q61), KIT_ROW(Q62), KIT_ROW(Q63), KIT_ROW(Q64),
-          KIT_ROW(Q65), KIT_ROW(Q66), KIT_ROW(Q67), KIT_ROW(Q68), KIT_ROW(Q69));
+KIT_GROUP(queues_bh, "queues", KIT_ROW(Q22), KIT_ROW(Q60), KIT_ROW(Q61), KIT_ROW(Q62), KIT_ROW(Q63),
+          KIT_ROW(Q64), KIT_ROW(Q65), KIT_ROW(Q66), KIT_ROW(Q67), KIT_ROW(Q68), KIT_ROW(Q69));
 
 #endif

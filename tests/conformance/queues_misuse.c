@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Workqueues, the rows that warn: Q19, Q21, Q23, and beyond the table Q50 (a max_active of 0 set later), Q51 (any
- * max_active of a WQ_BH queue), Q52 (a name that is too long). Each says what is warned about and what is done.
+ * Workqueues, the rows that warn: Q19, Q21, Q23, and beyond the table Q50 (a max_active of 0 set later), Q51
+ * (any max_active of a WQ_BH queue), Q52 (a name that is too long). Each says what is warned about and what
+ * is done.
  */
 #include "items.h"
 
@@ -65,7 +66,7 @@ SCENARIO(Q50)
 
 SCENARIO(Q52)
 {
-    struct workqueue_struct *wq = alloc_workqueue("a-name-that-is-much-too-long-for-a-%s-%d", 0, 0, "workqueue", 52);
+    struct workqueue_struct *wq = alloc_workqueue("a-name-that-is-too-long-for-%s-%d", 0, 0, "workqueue", 52);
 
     answer("made", wq != NULL);
     answer("diagnosed", kit_diagnosed() > 0);

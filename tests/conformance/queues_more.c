@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Workqueues beyond the table: Q53 (max_active lowered while three run), Q54 (max_active of an unbound queue set
- * later), Q55 (it counts on each CPU), Q56 (a freezable queue that is not frozen), Q57 (drain leaves armed works
- * alone), Q58 (destroy while a work queues on another queue), Q59 (an ordered queue from a thread, a hard interrupt
- * and with bottom halves off), Q70 (cancel and requeue in an ordered queue), Q71 (an ordered queue holds up
- * nobody else), Q72 (flush covers what max_active holds back), Q73 (two flushes with a work in between).
+ * Workqueues beyond the table: Q53 (max_active lowered while three run), Q54 (max_active of an unbound queue
+ * set later), Q55 (it counts on each CPU), Q56 (a freezable queue that is not frozen), Q57 (drain leaves
+ * armed works alone), Q58 (destroy while a work queues on another queue), Q59 (an ordered queue from a
+ * thread, a hard interrupt and with bottom halves off), Q70 (cancel and requeue in an ordered queue), Q71
+ * (an ordered queue holds up nobody else), Q72 (flush covers what max_active holds back), Q73 (two flushes
+ * with a work in between).
  */
 #include "items.h"
 
@@ -315,5 +316,5 @@ SCENARIO(Q73)
     destroy_workqueue(wq);
 }
 
-KIT_GROUP(queues_more, "queues", KIT_ROW(Q53), KIT_ROW(Q54), KIT_ROW(Q55), KIT_ROW(Q56), KIT_ROW(Q57), KIT_ROW(Q58),
-          KIT_ROW(Q59), KIT_ROW(Q70), KIT_ROW(Q71), KIT_ROW(Q72), KIT_ROW(Q73));
+KIT_GROUP(queues_more, "queues", KIT_ROW(Q53), KIT_ROW(Q54), KIT_ROW(Q55), KIT_ROW(Q56), KIT_ROW(Q57),
+          KIT_ROW(Q58), KIT_ROW(Q59), KIT_ROW(Q70), KIT_ROW(Q71), KIT_ROW(Q72), KIT_ROW(Q73));

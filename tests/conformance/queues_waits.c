@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Workqueues beyond the table: Q74 (two drains at once, and use after them), Q75 (drain of a chain of works), Q77
- * (destroy with works of every CPU), Q78 (the system's queues), Q79 (a work flushes, drains and destroys another
- * queue), Q80 (a work flushes another one of its queue), Q81 (the constants), Q82 (flush returns under a producer),
- * Q83 (highpri works run on the CPU they are queued for), Q84 (on an unbound queue the CPU is a hint), Q85 (works
- * of one CPU start in their order), Q86 (a flush covers each CPU), Q87 (what is queued on a queue after its drain
- * began by its own works, several at a time), Q88 (forty queues at once).
+ * Workqueues beyond the table: Q74 (two drains at once, and use after them), Q75 (drain of a chain of
+ * works), Q77 (destroy with works of every CPU), Q78 (the system's queues), Q79 (a work flushes, drains and
+ * destroys another queue), Q80 (a work flushes another one of its queue), Q81 (the constants), Q82 (flush
+ * returns under a producer), Q83 (highpri works run on the CPU they are queued for), Q84 (on an unbound
+ * queue the CPU is a hint), Q85 (works of one CPU start in their order), Q86 (a flush covers each CPU), Q87
+ * (what is queued on a queue after its drain began by its own works, several at a time), Q88 (forty queues
+ * at once).
  */
 #include "items.h"
 
@@ -243,6 +244,7 @@ SCENARIO(Q82)
     test_work_init(&b);
     test_work_init(&c);
     producer = kit_thread_on(2, produce, wq);
+    item_await_begun(&a, 1);
     for (i = 0; i < 10; i++) {
         before = item_ended(&c);
         queue_work(wq, &c.work);
@@ -369,6 +371,6 @@ SCENARIO(Q88)
     answer("runs", many_ended(40));
 }
 
-KIT_GROUP(queues_waits, "queues", KIT_ROW(Q74), KIT_ROW(Q75), KIT_ROW(Q77), KIT_ROW(Q78), KIT_ROW(Q79), KIT_ROW(Q80),
-          KIT_ROW(Q81), KIT_ROW(Q82), KIT_ROW(Q83), KIT_ROW(Q84), KIT_ROW(Q85), KIT_ROW(Q86), KIT_ROW(Q87),
-          KIT_ROW(Q88));
+KIT_GROUP(queues_waits, "queues", KIT_ROW(Q74), KIT_ROW(Q75), KIT_ROW(Q77), KIT_ROW(Q78), KIT_ROW(Q79),
+          KIT_ROW(Q80), KIT_ROW(Q81), KIT_ROW(Q82), KIT_ROW(Q83), KIT_ROW(Q84), KIT_ROW(Q85), KIT_ROW(Q86),
+          KIT_ROW(Q87), KIT_ROW(Q88));

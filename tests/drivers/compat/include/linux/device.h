@@ -8,6 +8,8 @@
 #include <linux/printk.h>
 #include <linux/slab.h>
 #include <linux/types.h>
+/* As in Linux, where some drivers have their works through this header alone. */
+#include <linux/workqueue.h>
 
 struct device_node;
 

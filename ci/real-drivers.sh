@@ -30,11 +30,10 @@ readonly host=(-O2 -g -pthread -I "$root/capi/host/include")
 
 # Columns of tests/drivers/files.txt, by the name of the program.
 declare -a names
-declare -A file headers written_for
-while read -r name path own digest; do
+declare -A file written_for
+while read -r name path _ digest; do
     names+=("$name")
     file[$name]=$path
-    headers[$name]=$own
     written_for[$name]=$digest
 done < <(grep -v '^#' tests/drivers/files.txt)
 
@@ -57,9 +56,12 @@ install() {
 
 candidate() { apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; }
 
+# The files that are taken from the package.
+wanted() { awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/{files,reserves}.txt; }
+
 # Sets `source` to the folder with the files of Debian's current package. It is unpacked once per version.
 unpack() {
-    local version wanted archive
+    local version paths archive
     : >"$temporary/fetch.log"
     version=$(candidate)
     if [ -z "$version" ]; then
@@ -68,7 +70,9 @@ unpack() {
         [ -n "$version" ] || cannot_fetch "$package"
     fi
     source=$cache/${package}_$version
-    [ ! -e "$source/complete" ] || return 0
+    if wanted | cmp -s - "$source/complete"; then
+        return
+    fi
     mkdir -p "$temporary/package"
     if ! download; then
         apt-get update >>"$temporary/fetch.log" 2>&1 || true
@@ -79,11 +83,11 @@ unpack() {
     rm -rf "$source"
     mkdir -p "$source"
     archive=./usr/src/$package.tar.xz
-    read -ra wanted <<<"${file[*]} $(printf '%s ' "${headers[@]}" | sed 's/ - / /g; s/^- //; s/,/ /g')"
+    mapfile -t paths < <(wanted)
     dpkg-deb --fsys-tarfile "$temporary"/package/*.deb | tar -xO "$archive" |
-        tar -xJ -C "$source" --strip-components=1 "${wanted[@]/#/$package/}" ||
+        tar -xJ -C "$source" --strip-components=1 "${paths[@]/#/$package/}" ||
         fail "$package $version does not have every file of tests/drivers/files.txt"
-    touch "$source/complete"
+    wanted >"$source/complete"
 }
 
 # The current user's download, because the one that apt drops to cannot write here.

@@ -3,6 +3,7 @@
  * Drives drm_flip_work.c: frame buffers are queued from several CPUs and committed from the interrupt of the
  * vertical blank to a workqueue, where each is to come out once, in its producer's order.
  */
+#include <linux/bug.h>
 #include <linux/slab.h>
 
 #include <drm/drm_flip_work.h>
@@ -143,7 +144,7 @@ static void without_memory_the_value_is_handed_over_at_once(void)
 
 static void a_leftover_is_warned_about(void)
 {
-    long warnings = compat_warnings();
+    unsigned int warnings = compat_warnings();
 
     drm_flip_work_cleanup(&flip);
     EFFECT(compat_warnings() == warnings, "an empty one is cleaned up in silence");

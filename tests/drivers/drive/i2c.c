@@ -210,13 +210,14 @@ static void body(void)
 {
     init_completion(&inside);
     init_completion(&go_on);
+    compat_device_init(&client.dev, "testunit");
     EFFECT(i2c_stub_driver()->probe_new(&client) == 0, "the device is probed");
     commands_are_carried_out_after_their_delay();
     is_busy_until_then();
     refuses_what_is_wrong();
     a_removal_waits();
     a_removal_cancels();
-    compat_devm_release(&client.dev);
+    compat_device_release(&client.dev);
     EFFECT(compat_allocations() == 0, "nothing is left");
 }
 

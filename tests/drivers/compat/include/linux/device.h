@@ -13,6 +13,10 @@
 
 struct device_node;
 
+struct device_driver {
+    const char *name;
+};
+
 struct device {
     struct kobject kobj;
     struct device *parent;

@@ -34,6 +34,9 @@ bool gb_svc_watchdog_enabled(struct gb_svc *svc);
 int gb_svc_watchdog_enable(struct gb_svc *svc);
 int gb_svc_watchdog_disable(struct gb_svc *svc);
 
+/* Ends the machine; the test counts it. */
+void panic(const char *fmt, ...);
+
 /* Starts a program of user space; the test is the user space. */
 #define UMH_WAIT_EXEC 1
 int call_usermodehelper(const char *path, char **argv, char **envp, int wait);

@@ -3,6 +3,7 @@
 #ifndef COMPAT_LINUX_DEVICE_H
 #define COMPAT_LINUX_DEVICE_H
 
+#include <linux/kernel.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/printk.h>

@@ -90,19 +90,19 @@ SCENARIO(T432)
     answer("after", after);
 }
 
-static struct context in_irq;
+static struct context of_interrupt;
 static int irqs_off;
 
 static void look_in_hardirq(void *arg)
 {
-    look(&in_irq);
+    look(&of_interrupt);
     irqs_off = irqs_disabled() != 0;
 }
 
 SCENARIO(T433)
 {
     kit_hardirq_on(1, look_in_hardirq, NULL);
-    answer_context("hardirq", &in_irq);
+    answer_context("hardirq", &of_interrupt);
     answer("irqs_off", irqs_off);
 }
 

@@ -3,6 +3,7 @@
 #ifndef STUB_IOSM_IPC_IMEM_H
 #define STUB_IOSM_IPC_IMEM_H
 
+#include <asm/barrier.h>
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/errno.h>

@@ -3,6 +3,8 @@
 #ifndef STUB_DRM_PRINT_H
 #define STUB_DRM_PRINT_H
 
+#include <linux/bug.h>
+#include <linux/export.h>
 #include <linux/printk.h>
 
 #define DRM_ERROR(...) pr_err(__VA_ARGS__)

@@ -5,6 +5,7 @@
 
 #include <linux/bitops.h>
 #include <linux/device.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 #define S_IRUGO 0444
@@ -29,9 +30,7 @@ struct platform_device {
 struct platform_driver {
     int (*probe)(struct platform_device *device);
     int (*remove)(struct platform_device *device);
-    struct device_driver {
-        const char *name;
-    } driver;
+    struct device_driver driver;
 };
 
 struct device_attribute {

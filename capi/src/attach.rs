@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use bottomhalf::c_face::{config_mismatch, null_argument, wrong_attachment};
+use bottomhalf::c_face::{config_mismatch, detach, null_argument, wrong_attachment};
 use bottomhalf::{Attachment, Config, Counters, Host, Status, WorkReentrance, linux};
 
 /// NT's code of success.
@@ -275,7 +275,8 @@ pub unsafe extern "C" fn bottomhalf_attach_device(
     }
 }
 
-/// [`Attachment::detach`]. An attachment that is not attached is reported (BH36, BH34) and left alone.
+/// [`Attachment::detach`]. An attachment that is not attached is reported (BH36, BH34) and left alone. Where a
+/// detach does not happen (BH06, BH07) the attachment is as before, and can be detached later.
 ///
 /// # Safety
 ///
@@ -293,8 +294,13 @@ pub unsafe extern "C" fn bottomhalf_detach(attachment: *mut bottomhalf_attachmen
     if taken.is_err() {
         return wrong_attachment(call, attachment.addr());
     }
-    // SAFETY: it was attached, and we alone have taken the tag away.
-    unsafe { bottomhalf_attachment::place(attachment).read() }.detach();
+    // SAFETY: it was attached, and we alone have taken the tag away; the memory stays. ManuallyDrop has the
+    // layout of what is in it.
+    let attached = unsafe { &mut *bottomhalf_attachment::place(attachment).cast() };
+    if !detach(attached) {
+        // ORDERING: Release, as in `attach`.
+        tag.store(own, Ordering::Release);
+    }
 }
 
 /// [`Attachment::freeze`]. An attachment that is not attached is reported (BH36, BH34).

@@ -87,7 +87,7 @@ static struct kit_thread *remote_start(bool (*call)(struct work_struct *), bool 
 }
 
 /* cancel_work_sync and flush_work in every state of a work in a bottom half. */
-SCENARIO(W86)
+SCENARIO(W486)
 {
     struct workqueue_struct *bh = alloc_workqueue("kit", WQ_BH, 0);
     struct kit_thread *thread;
@@ -118,7 +118,7 @@ SCENARIO(W86)
 }
 
 /* disable_work_sync with bottom halves off: spins until the run on the other CPU has ended. */
-SCENARIO(W87)
+SCENARIO(W487)
 {
     struct workqueue_struct *bh = alloc_workqueue("kit", WQ_BH, 0);
     struct kit_thread *thread;
@@ -139,7 +139,7 @@ SCENARIO(W87)
 }
 
 /* disable_work while queued, with bottom halves off, and enabled before they are on again. */
-SCENARIO(W88)
+SCENARIO(W488)
 {
     struct workqueue_struct *bh = alloc_workqueue("kit", WQ_BH, 0);
 
@@ -163,7 +163,7 @@ SCENARIO(W88)
 }
 
 /* What a work of a bottom half sees of itself, alone and queued again. */
-SCENARIO(W89)
+SCENARIO(W489)
 {
     struct workqueue_struct *bh = alloc_workqueue("kit", WQ_BH, 0);
 
@@ -198,7 +198,7 @@ static void freed_run(struct work_struct *work)
 }
 
 /* A work of a bottom half frees its own memory. */
-SCENARIO(W90)
+SCENARIO(W490)
 {
     struct workqueue_struct *bh = alloc_workqueue("kit", WQ_BH, 0);
     int i;
@@ -217,7 +217,7 @@ SCENARIO(W90)
 }
 
 /* Works on two CPUs run at once; on one CPU one waits for the other, whatever their queues. */
-SCENARIO(W91)
+SCENARIO(W491)
 {
     struct workqueue_struct *bh = alloc_workqueue("kit", WQ_BH, 0);
 
@@ -237,7 +237,7 @@ SCENARIO(W91)
 }
 
 /* A work that was in a bottom half runs in a thread when it is queued on another kind of queue, and back. */
-SCENARIO(W92)
+SCENARIO(W492)
 {
     struct workqueue_struct *bh = alloc_workqueue("kit", WQ_BH, 0);
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
@@ -256,7 +256,7 @@ SCENARIO(W92)
     destroy_workqueue(p);
 }
 
-KIT_GROUP(works_bh, "works", KIT_ROW(W86), KIT_ROW(W87), KIT_ROW(W88), KIT_ROW(W89), KIT_ROW(W90), KIT_ROW(W91),
-          KIT_ROW(W92));
+KIT_GROUP(works_bh, "works", KIT_ROW(W486), KIT_ROW(W487), KIT_ROW(W488), KIT_ROW(W489), KIT_ROW(W490), KIT_ROW(W491),
+          KIT_ROW(W492));
 
 #endif

@@ -46,7 +46,7 @@ SCENARIO(W38)
 }
 
 /* disable_work of a running work: does not wait, and the work cannot queue itself any more. */
-SCENARIO(W74)
+SCENARIO(W474)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -68,7 +68,7 @@ SCENARIO(W74)
 }
 
 /* disable_work_sync of a running work waits; of one that is queued too it takes the queued run away. */
-SCENARIO(W75)
+SCENARIO(W475)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -93,7 +93,7 @@ SCENARIO(W75)
 }
 
 /* The depth: three disables of any kind need three enables; cancels and flushes do not count. */
-SCENARIO(W76)
+SCENARIO(W476)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -113,7 +113,7 @@ SCENARIO(W76)
 }
 
 /* enable_and_queue_work of a work that still runs, and of one that somebody queues before it is disabled. */
-SCENARIO(W77)
+SCENARIO(W477)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -132,7 +132,7 @@ SCENARIO(W77)
 }
 
 /* Initialised anew a work is enabled. */
-SCENARIO(W78)
+SCENARIO(W478)
 {
     item_init(&a, 0);
     disable_work(&a.work);
@@ -155,7 +155,7 @@ static void enable_a(void *arg)
 }
 
 /* From a hard interrupt: disable_work of a queued work, enable_work. */
-SCENARIO(W79)
+SCENARIO(W479)
 {
     struct workqueue_struct *o = alloc_ordered_workqueue("kit", 0);
     int returned = -1;
@@ -193,7 +193,7 @@ static void self_run(struct work_struct *work)
 }
 
 /* A work disables itself. */
-SCENARIO(W80)
+SCENARIO(W480)
 {
     memset(&self, 0, sizeof(self));
     INIT_WORK(&self.work, self_run);
@@ -209,7 +209,7 @@ SCENARIO(W80)
 }
 
 /* A disabled work that runs is waited for by flush_work and cancel_work_sync. */
-SCENARIO(W81)
+SCENARIO(W481)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -229,7 +229,7 @@ SCENARIO(W81)
 }
 
 /* Held behind max_active: disabled it does not run, and it holds nothing up. */
-SCENARIO(W82)
+SCENARIO(W482)
 {
     static struct item b;
     struct workqueue_struct *one = alloc_workqueue("kit", 0, 1);
@@ -255,7 +255,7 @@ static void late_run(struct work_struct *work)
 }
 
 /* The delayed forms count on the same depth as the plain ones. */
-SCENARIO(W83)
+SCENARIO(W483)
 {
     static struct delayed_work late;
 
@@ -339,7 +339,7 @@ static int disable_race(bool and_queue)
     return kit_ended(&a.seen) + atomic_read(&cancelled);
 }
 
-SCENARIO(W84)
+SCENARIO(W484)
 {
     int over = disable_race(false);
 
@@ -347,7 +347,7 @@ SCENARIO(W84)
 }
 
 /* Somebody else may queue between the enable and the queueing: it returns true, and one of the two has queued. */
-SCENARIO(W85)
+SCENARIO(W485)
 {
     int over = disable_race(true);
 
@@ -355,7 +355,7 @@ SCENARIO(W85)
     answer("beyond", over > atomic_read(&queued) + atomic_read(&enabled));
 }
 
-KIT_GROUP(works_disable, "works", KIT_ROW(W37), KIT_ROW(W38), KIT_ROW(W74), KIT_ROW(W75), KIT_ROW(W76), KIT_ROW(W77),
-          KIT_ROW(W78), KIT_ROW(W79), KIT_ROW(W80), KIT_ROW(W81), KIT_ROW(W82), KIT_ROW(W83), KIT_ROW(W84), KIT_ROW(W85));
+KIT_GROUP(works_disable, "works", KIT_ROW(W37), KIT_ROW(W38), KIT_ROW(W474), KIT_ROW(W475), KIT_ROW(W476), KIT_ROW(W477),
+          KIT_ROW(W478), KIT_ROW(W479), KIT_ROW(W480), KIT_ROW(W481), KIT_ROW(W482), KIT_ROW(W483), KIT_ROW(W484), KIT_ROW(W485));
 
 #endif

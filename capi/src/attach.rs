@@ -49,6 +49,8 @@ pub struct bottomhalf_config {
     pub pin_bound: u8,
     /// [`Config::high_resolution`], unless zero.
     pub high_resolution: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
 }
 
 /// `struct bottomhalf_attachment`: the driver's memory, and what is in it while it is attached.
@@ -68,6 +70,8 @@ impl core::fmt::Debug for bottomhalf_attachment {
 
 /// What the driver has reserved in `bottomhalf.h`.
 const ROOM: usize = 32;
+const _: () = assert!(size_of::<bottomhalf_config>() == 20);
+const _: () = assert!(size_of::<bottomhalf_counters>() == 72);
 const _: () = assert!(size_of::<bottomhalf_attachment>() == ROOM);
 const _: () = assert!(size_of::<Attachment>() <= ROOM - size_of::<u64>());
 const _: () = assert!(align_of::<Attachment>() <= align_of::<u64>());

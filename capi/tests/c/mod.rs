@@ -131,6 +131,7 @@ pub fn config() -> bottomhalf_config {
         reentrance: bottomhalf_c::attach::NON_REENTRANT,
         pin_bound: 0,
         high_resolution: 0,
+        reserved: [0; 2],
     }
 }
 

@@ -94,7 +94,15 @@ pub fn twice(scenarios: &[Scenario]) -> BTreeSet<&str> {
 }
 
 /// The diagnostics that a scenario causes, always the same ones. All others cause none.
-const DIAGNOSTICS: [(&str, &[&str]); 1] = [("T418", &["BH09"])];
+const DIAGNOSTICS: [(&str, &[&str]); 7] = [
+    ("Q19", &["BH19"]),
+    ("Q21", &["BH12"]),
+    ("Q23", &["BH21"]),
+    ("Q50", &["BH12"]),
+    ("Q51", &["BH19"]),
+    ("Q52", &["BH23"]),
+    ("T418", &["BH09"]),
+];
 
 /// Diagnostics of a detach that finds something left.
 const LEFT: [&str; 3] = ["BH10", "BH11", "BH13"];

@@ -1,0 +1,3 @@
+//! Runs the conformance scenarios on the simulated KMDF and holds their answers against Linux's.
+
+pub mod compare;

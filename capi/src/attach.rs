@@ -56,8 +56,8 @@ pub struct bottomhalf_config {
 pub struct bottomhalf_attachment {
     /// Derived from its own address while it is attached, so a copy is none.
     tag: AtomicUsize,
-    attachment: MaybeUninit<Attachment>,
-    reserved: [u64; 2],
+    /// Room for an [`Attachment`], reached by [`Self::place`].
+    room: [MaybeUninit<u64>; 3],
 }
 
 impl core::fmt::Debug for bottomhalf_attachment {
@@ -69,6 +69,8 @@ impl core::fmt::Debug for bottomhalf_attachment {
 /// What the driver has reserved in `bottomhalf.h`.
 const ROOM: usize = 32;
 const _: () = assert!(size_of::<bottomhalf_attachment>() == ROOM);
+const _: () = assert!(size_of::<Attachment>() <= ROOM - size_of::<u64>());
+const _: () = assert!(align_of::<Attachment>() <= align_of::<u64>());
 
 /// `struct bottomhalf_counters`: [`Counters`], in their order.
 #[repr(C)]
@@ -100,6 +102,16 @@ impl bottomhalf_attachment {
         place.addr() ^ 0x4248_0001
     }
 
+    /// Where the attach is noted.
+    ///
+    /// # Safety
+    ///
+    /// `place` is the driver's memory.
+    unsafe fn place(place: *mut Self) -> *mut Attachment {
+        // SAFETY: by the caller's word; nothing is read.
+        unsafe { (&raw mut (*place).room).cast() }
+    }
+
     /// The tag at `place`, or a diagnostic if that is null.
     ///
     /// # Safety
@@ -128,7 +140,7 @@ impl bottomhalf_attachment {
             return None;
         }
         // SAFETY: the tag says that `attach` has written it, and it stays until the detach.
-        Some(unsafe { (*place).attachment.assume_init_ref() })
+        Some(unsafe { &*Self::place(place) })
     }
 }
 
@@ -164,7 +176,12 @@ unsafe fn checked(call: &str, config: *const bottomhalf_config) -> Result<Config
         NON_REENTRANT => WorkReentrance::NonReentrant,
         SELF_REENTRANT => WorkReentrance::SelfReentrant,
         other => {
-            config_mismatch(call, "the rule for works, 1 or 2", other, NON_REENTRANT);
+            config_mismatch(
+                call,
+                "number of the rule for works, at most",
+                other,
+                SELF_REENTRANT,
+            );
             return Err(Status::INVALID_PARAMETER.0);
         }
     };
@@ -202,7 +219,7 @@ unsafe fn attach(
     match unsafe { bottomhalf::attach(host, &config) } {
         Ok(made) => {
             // SAFETY: it is not attached, so nobody else uses it.
-            unsafe { (*attachment).attachment.write(made) };
+            unsafe { bottomhalf_attachment::place(attachment).write(made) };
             // ORDERING: Release publishes the attachment.
             tag.store(bottomhalf_attachment::tag_of(attachment), Ordering::Release);
             STATUS_SUCCESS
@@ -277,7 +294,7 @@ pub unsafe extern "C" fn bottomhalf_detach(attachment: *mut bottomhalf_attachmen
         return wrong_attachment(call, attachment.addr());
     }
     // SAFETY: it was attached, and we alone have taken the tag away.
-    unsafe { (*attachment).attachment.assume_init_read() }.detach();
+    unsafe { bottomhalf_attachment::place(attachment).read() }.detach();
 }
 
 /// [`Attachment::freeze`]. An attachment that is not attached is reported (BH36, BH34).

@@ -260,26 +260,40 @@ static enum hrtimer_restart interrupt_main(struct hrtimer *timer)
     return HRTIMER_NORESTART;
 }
 
-/* An interrupt of a pinned timer, and hence on the CPU of the thread that starts it. */
-static void interrupt_here(void *arg)
-{
-    struct interrupt *interrupt = arg;
-
-    hrtimer_init(&interrupt->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-    interrupt->timer.function = interrupt_main;
-    hrtimer_start(&interrupt->timer, ns_to_ktime(100000), HRTIMER_MODE_REL_PINNED_HARD);
-    kit_wait_until(atomic_read(&interrupt->is_done));
-    hrtimer_cancel(&interrupt->timer);
-}
-
-void kit_hardirq_on(int cpu, void (*fn)(void *arg), void *arg)
+/* An interrupt of a pinned timer, and hence on the CPU of whoever starts it. */
+void kit_hardirq_here(void (*fn)(void *arg), void *arg)
 {
     static struct interrupt interrupt;
 
     interrupt.fn = fn;
     interrupt.arg = arg;
     atomic_set(&interrupt.is_done, 0);
-    kit_run_on(cpu, interrupt_here, &interrupt);
+    hrtimer_init(&interrupt.timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+    interrupt.timer.function = interrupt_main;
+    hrtimer_start(&interrupt.timer, ns_to_ktime(100000), HRTIMER_MODE_REL_PINNED_HARD);
+    kit_spin_until(atomic_read(&interrupt.is_done));
+    hrtimer_cancel(&interrupt.timer);
+}
+
+struct call {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void call_in_hardirq(void *arg)
+{
+    struct call *call = arg;
+
+    kit_hardirq_here(call->fn, call->arg);
+}
+
+void kit_hardirq_on(int cpu, void (*fn)(void *arg), void *arg)
+{
+    static struct call call;
+
+    call.fn = fn;
+    call.arg = arg;
+    kit_run_on(cpu, call_in_hardirq, &call);
 }
 
 void answer(const char *key, long long value)
@@ -294,6 +308,7 @@ void answer_text(const char *key, const char *value)
 
 unsigned int kit_diagnosed(void)
 {
+    kit_settle();
     return conformance_diagnostics() - kit.diagnostics;
 }
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Printing into buffers. */
+#ifndef COMPAT_LINUX_SPRINTF_H
+#define COMPAT_LINUX_SPRINTF_H
+
+#include <stdarg.h>
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+int snprintf(char *buffer, size_t size, const char *fmt, ...) __printf(3, 4);
+int vsnprintf(char *buffer, size_t size, const char *fmt, va_list args) __printf(3, 0);
+/* The number of letters that were written, without the end. */
+int scnprintf(char *buffer, size_t size, const char *fmt, ...) __printf(3, 4);
+
+#endif

@@ -10,7 +10,10 @@
     file(contexts)                       \
     file(works)                          \
     file(works_sync)                     \
+    file(works_race)                     \
+    file(works_more)                     \
     file(works_disable)                  \
+    file(works_bh)                       \
     file(queues)                         \
     file(queues_more)                    \
     file(queues_waits)                   \

@@ -7,6 +7,8 @@
  */
 #ifndef BOTTOMHALF_HOST_NTDDK_H
 #define BOTTOMHALF_HOST_NTDDK_H
+/* By this name other headers know that the WDK's was included. */
+#define _NTDDK_
 
 #include <stdarg.h>
 #include <stddef.h>

@@ -67,13 +67,19 @@ void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry);
         compat_left;                                                                                         \
     })
 
+static inline int compat_not_interrupted(long left)
+{
+    (void)left;
+    return 0;
+}
+
 #define wait_event(wq, condition)                                                                            \
     ((void)compat_wait_event(wq, condition, TASK_UNINTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT))
 #define wait_event_timeout(wq, condition, timeout)                                                           \
     compat_wait_event(wq, condition, TASK_UNINTERRUPTIBLE, (long)(timeout))
 /* No signal comes to a system thread. */
 #define wait_event_interruptible(wq, condition)                                                              \
-    ((void)compat_wait_event(wq, condition, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT), 0)
+    compat_not_interrupted(compat_wait_event(wq, condition, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT))
 #define wait_event_interruptible_timeout(wq, condition, timeout)                                             \
     compat_wait_event(wq, condition, TASK_INTERRUPTIBLE, (long)(timeout))
 #define wait_event_killable(wq, condition) wait_event_interruptible(wq, condition)

@@ -3,6 +3,7 @@
 # target/oracle/cache), which several scripts may share.
 # shellcheck shell=bash
 # shellcheck disable=SC2154
+set -euo pipefail
 cache=$(realpath -m "${ORACLE_CACHE:-$root/target/oracle/cache}")
 mkdir -p "$cache"
 
@@ -26,7 +27,7 @@ depends() { apt-cache depends "$1" | sed -n "s/^ *Depends: \($2\)\$/\1/p" | tail
 
 # packages SERIES: the packages of the newest cloud kernel of a series, as the lists name them.
 packages() {
-    local infix= image headers
+    local infix='' image headers
     [ "$1" = 6.1 ] || infix=-$1
     image=$(depends "linux-image$infix-cloud-amd64" 'linux-image-[0-9].*') && [ -n "$image" ] || return 1
     headers=linux-headers-${image#linux-image-}

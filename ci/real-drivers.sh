@@ -18,6 +18,7 @@ export CARGO_TERM_COLOR=never
 seeds=${1:-100}
 [[ $seeds =~ ^[1-9][0-9]*$ ]] || fail "the number of seeds is no number: $seeds"
 
+readonly advice='unsigned long has 32 bits on Windows, so a pointer cast to it is cut'
 readonly package=linux-source-6.1
 readonly cache=$root/target/real-drivers
 readonly build=$cache/build

@@ -28,7 +28,6 @@ static long hold;
 
 int i2c_transfer(struct i2c_adapter *asked, struct i2c_msg *msgs, int num)
 {
-    drive_enter(&transfers);
     EFFECT(asked == &adapter && num == 1, "the message goes to the bus of the device");
     if (drive_irql() != DRIVE_PASSIVE)
         drive_add(&wrong_irql, 1);
@@ -36,6 +35,8 @@ int i2c_transfer(struct i2c_adapter *asked, struct i2c_msg *msgs, int num)
     message = *msgs;
     if (!(msgs->flags & I2C_M_RD))
         memcpy(message_bytes, msgs->buf, sizeof(message_bytes));
+    /* Last, because the count says that the rest can be read. */
+    drive_enter(&transfers);
     if (drive_get(&hold)) {
         complete(&inside);
         wait_for_completion(&go_on);

@@ -140,7 +140,7 @@ static void next_round(void)
     long runs = drive_get(&senses.runs);
 
     DRIVE_WAIT(drive_get(&senses.runs) > runs);
-    drive_sleep(1);
+    DRIVE_WAIT(delayed_work_pending(&priv.sense.sense_poll));
 }
 
 static void a_port_keeps_its_type_when_nothing_is_known(void)

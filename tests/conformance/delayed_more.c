@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Delayed works beyond the table: D66 (a delay of 0 among queue_work), D67 (mod with 0 of an armed one goes
- * to the tail), D68 (mod in a hard interrupt), D69 (queue_delayed_work_on in a work), D70
- * (flush_delayed_work of one that arms itself), D71 (the first queue counts), D72 (arms itself five times),
- * D73 (the last of several mods counts), D74 (put off), D75 (many delays, none early), D76 (static
- * initialisers, deferrable), D77 (on the stack).
+ * Delayed works beyond the table: D466 (a delay of 0 among queue_work), D467 (mod with 0 of an armed one
+ * goes to the tail), D468 (mod in a hard interrupt), D469 (queue_delayed_work_on in a work), D470
+ * (flush_delayed_work of one that arms itself), D471 (the first queue counts), D472 (arms itself five
+ * times), D473 (the last of several mods counts), D474 (put off), D475 (many delays, none early), D476
+ * (static initialisers, deferrable), D477 (on the stack).
  */
 #include "items.h"
 
@@ -25,7 +25,7 @@ static struct workqueue_struct *blocked_queue(const char *name)
     return wq;
 }
 
-SCENARIO(D66)
+SCENARIO(D466)
 {
     struct workqueue_struct *wq = blocked_queue("d66");
 
@@ -44,7 +44,7 @@ SCENARIO(D66)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D67)
+SCENARIO(D467)
 {
     struct workqueue_struct *wq = blocked_queue("d67");
 
@@ -78,7 +78,7 @@ static int mod_from_interrupt(struct workqueue_struct *wq, unsigned long delay)
     return handler_result;
 }
 
-SCENARIO(D68)
+SCENARIO(D468)
 {
     struct workqueue_struct *wq = alloc_workqueue("d68", 0, 0);
     struct workqueue_struct *blocked = blocked_queue("d68b");
@@ -110,7 +110,7 @@ static void arm_b_on_cpu_2(struct test_dwork *self, int number)
     handler_result = queue_delayed_work_on(2, the_queue, &b.dwork, 2);
 }
 
-SCENARIO(D69)
+SCENARIO(D469)
 {
     the_queue = alloc_workqueue("d69", 0, 0);
     test_dwork_init(&a);
@@ -132,7 +132,7 @@ static void arm_long(struct test_dwork *self, int number)
     queue_delayed_work(the_queue, &self->dwork, LONG_DELAY);
 }
 
-SCENARIO(D70)
+SCENARIO(D470)
 {
     the_queue = alloc_workqueue("d70", 0, 0);
     test_dwork_init(&a);
@@ -148,7 +148,7 @@ SCENARIO(D70)
     destroy_workqueue(the_queue);
 }
 
-SCENARIO(D71)
+SCENARIO(D471)
 {
     struct workqueue_struct *wq = alloc_workqueue("d71", 0, 0);
     struct workqueue_struct *blocked = blocked_queue("d71b");
@@ -176,7 +176,7 @@ static void arm_five_times(struct test_dwork *self, int number)
         queue_delayed_work(the_queue, &self->dwork, again_delay);
 }
 
-SCENARIO(D72)
+SCENARIO(D472)
 {
     unsigned long delay;
 
@@ -196,7 +196,7 @@ SCENARIO(D72)
     destroy_workqueue(the_queue);
 }
 
-SCENARIO(D73)
+SCENARIO(D473)
 {
     struct workqueue_struct *wq = alloc_workqueue("d73", 0, 0);
     int i, trues = 0;
@@ -213,7 +213,7 @@ SCENARIO(D73)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D74)
+SCENARIO(D474)
 {
     struct workqueue_struct *wq = alloc_workqueue("d74", 0, 0);
 
@@ -228,7 +228,7 @@ SCENARIO(D74)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D75)
+SCENARIO(D475)
 {
     struct workqueue_struct *wq = alloc_workqueue("d75", WQ_UNBOUND, 0);
     unsigned long expires[ARRAY_SIZE(many)];
@@ -262,7 +262,7 @@ static void count_static(struct work_struct *work)
 static DECLARE_DELAYED_WORK(static_dwork, count_static);
 static DECLARE_DEFERRABLE_WORK(static_deferrable, count_static);
 
-SCENARIO(D76)
+SCENARIO(D476)
 {
     static struct delayed_work deferrable;
 
@@ -279,7 +279,7 @@ SCENARIO(D76)
     answer("cancel_deferrable", cancel_delayed_work_sync(&deferrable));
 }
 
-SCENARIO(D77)
+SCENARIO(D477)
 {
     struct workqueue_struct *wq = alloc_workqueue("d77", 0, 0);
     struct delayed_work on_stack;
@@ -296,5 +296,6 @@ SCENARIO(D77)
     destroy_workqueue(wq);
 }
 
-KIT_GROUP(delayed_more, "delayed", KIT_ROW(D66), KIT_ROW(D67), KIT_ROW(D68), KIT_ROW(D69), KIT_ROW(D70),
-          KIT_ROW(D71), KIT_ROW(D72), KIT_ROW(D73), KIT_ROW(D74), KIT_ROW(D75), KIT_ROW(D76), KIT_ROW(D77));
+KIT_GROUP(delayed_more, "delayed", KIT_ROW(D466), KIT_ROW(D467), KIT_ROW(D468), KIT_ROW(D469),
+          KIT_ROW(D470), KIT_ROW(D471), KIT_ROW(D472), KIT_ROW(D473), KIT_ROW(D474), KIT_ROW(D475),
+          KIT_ROW(D476), KIT_ROW(D477));

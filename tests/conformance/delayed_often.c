@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Delayed works beyond the table: D78 (cancelled by two threads at once), D79 (flushed by two), D80 (a delay
- * that never ends), D81 (arms and cancels itself), D82 (armed and cancelled in a hard interrupt), D83 (its
- * timer ends while max_active holds its queue), D84 (the system's queue, by schedule), D85 (two that put
- * each other off), D86 (flush_workqueue after the timer has ended), D87 (frees itself), D88 (initialises
- * itself anew), D89 (one on each CPU that arms itself), D90 (armed and cancelled by four threads), D91
- * (modified and flushed by turns), D92 (an ordered queue across CPUs), D93 (queue_work of the work within
- * while it runs).
+ * Delayed works beyond the table: D478 (cancelled by two threads at once), D479 (flushed by two), D480 (a
+ * delay that never ends), D481 (arms and cancels itself), D482 (armed and cancelled in a hard interrupt),
+ * D483 (its timer ends while max_active holds its queue), D484 (the system's queue, by schedule), D485 (two
+ * that put each other off), D486 (flush_workqueue after the timer has ended), D487 (frees itself), D488
+ * (initialises itself anew), D489 (one on each CPU that arms itself), D490 (armed and cancelled by four
+ * threads), D491 (modified and flushed by turns), D492 (an ordered queue across CPUs), D493 (queue_work of
+ * the work within while it runs).
  */
 #include "items.h"
 
@@ -16,7 +16,7 @@ static struct test_work blocker;
 static struct kit_marks marks;
 static struct workqueue_struct *the_queue;
 
-SCENARIO(D78)
+SCENARIO(D478)
 {
     struct workqueue_struct *wq = alloc_workqueue("d78", 0, 0);
     struct item_call calls[2] = {{call_cancel_delayed_work_sync, &a.dwork, false},
@@ -40,7 +40,7 @@ SCENARIO(D78)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D79)
+SCENARIO(D479)
 {
     struct workqueue_struct *wq = alloc_workqueue("d79", 0, 0);
     struct item_call call = {call_flush_delayed_work, &a.dwork, false};
@@ -63,7 +63,7 @@ SCENARIO(D79)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D80)
+SCENARIO(D480)
 {
     struct workqueue_struct *wq = alloc_workqueue("d80", 0, 0);
 
@@ -92,7 +92,7 @@ static void arm_and_cancel(struct test_dwork *self, int number)
     inside_results[2] = cancel_delayed_work(&self->dwork);
 }
 
-SCENARIO(D81)
+SCENARIO(D481)
 {
     the_queue = alloc_workqueue("d81", 0, 0);
     test_dwork_init(&a);
@@ -119,7 +119,7 @@ static void arm_in_handler(void *wq)
     handler_results[4] = item_begun(&a);
 }
 
-SCENARIO(D82)
+SCENARIO(D482)
 {
     struct workqueue_struct *wq = alloc_workqueue("d82", 0, 0);
 
@@ -136,7 +136,7 @@ SCENARIO(D82)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D83)
+SCENARIO(D483)
 {
     struct workqueue_struct *wq = alloc_workqueue("d83", 0, 1);
 
@@ -159,7 +159,7 @@ SCENARIO(D83)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D84)
+SCENARIO(D484)
 {
     test_dwork_init(&a);
     answer("schedule", schedule_delayed_work(&a.dwork, LONG_DELAY));
@@ -190,7 +190,7 @@ static void put_a_off(struct test_dwork *self, int number)
         mod_delayed_work(the_queue, &a.dwork, 1);
 }
 
-SCENARIO(D85)
+SCENARIO(D485)
 {
     the_queue = alloc_workqueue("d85", 0, 0);
     test_dwork_init(&a);
@@ -207,7 +207,7 @@ SCENARIO(D85)
     destroy_workqueue(the_queue);
 }
 
-SCENARIO(D86)
+SCENARIO(D486)
 {
     struct workqueue_struct *wq = alloc_ordered_workqueue("d86", 0);
     struct kit_thread *flush;
@@ -246,7 +246,7 @@ static void free_itself(struct work_struct *work)
     atomic_inc(&freed);
 }
 
-SCENARIO(D87)
+SCENARIO(D487)
 {
     struct workqueue_struct *wq = alloc_workqueue("d87", 0, 0);
     unsigned int i;
@@ -278,7 +278,7 @@ static void init_anew(struct test_dwork *self, int number)
     queue_delayed_work_on(0, the_queue, &self->dwork, 1);
 }
 
-SCENARIO(D88)
+SCENARIO(D488)
 {
     the_queue = alloc_workqueue("d88", 0, 0);
     atomic_set(&other_runs, 0);
@@ -298,7 +298,7 @@ static void arm_again_here(struct test_dwork *self, int number)
     queue_delayed_work_on((int)(self - many), the_queue, &self->dwork, 1);
 }
 
-SCENARIO(D89)
+SCENARIO(D489)
 {
     int cpu, runs = 0, more = 0, right = 0, most = 0;
 
@@ -337,7 +337,7 @@ static void arm_and_take_back(void *wq)
     }
 }
 
-SCENARIO(D90)
+SCENARIO(D490)
 {
     struct workqueue_struct *wq = alloc_workqueue("d90", 0, 0);
     struct kit_thread *threads[4];
@@ -356,7 +356,7 @@ SCENARIO(D90)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D91)
+SCENARIO(D491)
 {
     struct workqueue_struct *wq = alloc_workqueue("d91", 0, 0);
     int i, behind = 0;
@@ -372,7 +372,7 @@ SCENARIO(D91)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D92)
+SCENARIO(D492)
 {
     struct workqueue_struct *wq = alloc_ordered_workqueue("d92", 0);
     int cpu;
@@ -389,7 +389,7 @@ SCENARIO(D92)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D93)
+SCENARIO(D493)
 {
     struct workqueue_struct *wq = alloc_workqueue("d93", 0, 0);
 
@@ -407,6 +407,6 @@ SCENARIO(D93)
     destroy_workqueue(wq);
 }
 
-KIT_GROUP(delayed_often, "delayed", KIT_ROW(D78), KIT_ROW(D79), KIT_ROW(D80), KIT_ROW(D81), KIT_ROW(D82),
-          KIT_ROW(D83), KIT_ROW(D84), KIT_ROW(D85), KIT_ROW(D86), KIT_ROW(D87), KIT_ROW(D88), KIT_ROW(D89),
-          KIT_ROW(D90), KIT_ROW(D91), KIT_ROW(D92), KIT_ROW(D93));
+KIT_GROUP(delayed_often, "delayed", KIT_ROW(D478), KIT_ROW(D479), KIT_ROW(D480), KIT_ROW(D481),
+          KIT_ROW(D482), KIT_ROW(D483), KIT_ROW(D484), KIT_ROW(D485), KIT_ROW(D486), KIT_ROW(D487),
+          KIT_ROW(D488), KIT_ROW(D489), KIT_ROW(D490), KIT_ROW(D491), KIT_ROW(D492), KIT_ROW(D493));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Delayed works beyond the table, each call in each state: D50 (queue_delayed_work), D51 (queue_work on the
- * work within), D52 (mod_delayed_work), D53 (flush_work), D54 (flush_delayed_work), D55
- * (cancel_delayed_work), D56 (cancel_delayed_work_sync), D57 (delayed_work_pending and work_busy), D58
- * (queue_delayed_work with 0), D59 (mod_delayed_work with 0). An answer has a digit for each state. The
+ * Delayed works beyond the table, each call in each state: D450 (queue_delayed_work), D451 (queue_work on
+ * the work within), D452 (mod_delayed_work), D453 (flush_work), D454 (flush_delayed_work), D455
+ * (cancel_delayed_work), D456 (cancel_delayed_work_sync), D457 (delayed_work_pending and work_busy), D458
+ * (queue_delayed_work with 0), D459 (mod_delayed_work with 0). An answer has a digit for each state. The
  * states are those of the facts: idle, armed, queued, running, running and armed, running and queued. For
- * 6.10 and later row D27, and D60 (disable_delayed_work), D61 (disable_delayed_work_sync), D62 (all calls
- * while it is disabled), D63 (in hard interrupts), D64 (enable_and_queue_work).
+ * 6.10 and later row D27, and D460 (disable_delayed_work), D461 (disable_delayed_work_sync), D462 (all calls
+ * while it is disabled), D463 (in hard interrupts), D464 (enable_and_queue_work).
  */
 #include "items.h"
 
@@ -131,42 +131,42 @@ static bool cancel(void *dwork)
     return cancel_delayed_work(dwork);
 }
 
-SCENARIO(D50)
+SCENARIO(D450)
 {
     answer_each(queue_long, false);
 }
 
-SCENARIO(D51)
+SCENARIO(D451)
 {
     answer_each(queue_plain, false);
 }
 
-SCENARIO(D52)
+SCENARIO(D452)
 {
     answer_each(mod_long, false);
 }
 
-SCENARIO(D53)
+SCENARIO(D453)
 {
     answer_each(flush_plain, true);
 }
 
-SCENARIO(D54)
+SCENARIO(D454)
 {
     answer_each(flush_delayed_has_run, true);
 }
 
-SCENARIO(D55)
+SCENARIO(D455)
 {
     answer_each(cancel, false);
 }
 
-SCENARIO(D56)
+SCENARIO(D456)
 {
     answer_each(call_cancel_delayed_work_sync, true);
 }
 
-SCENARIO(D57)
+SCENARIO(D457)
 {
     static char pending[STATES + 1], busy[STATES + 1];
     int state;
@@ -190,12 +190,12 @@ SCENARIO(D57)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D58)
+SCENARIO(D458)
 {
     answer_each(queue_zero, false);
 }
 
-SCENARIO(D59)
+SCENARIO(D459)
 {
     answer_each(mod_zero, false);
 }
@@ -226,17 +226,17 @@ SCENARIO(D27)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D60)
+SCENARIO(D460)
 {
     answer_each(disable, false);
 }
 
-SCENARIO(D61)
+SCENARIO(D461)
 {
     answer_each(disable_sync, true);
 }
 
-SCENARIO(D62)
+SCENARIO(D462)
 {
     wq = alloc_workqueue("d62", 0, 0);
     test_dwork_init(&a);
@@ -278,7 +278,7 @@ static void queue_inside(struct test_dwork *self, int number)
     refused_inside = queue_delayed_work(wq, &self->dwork, 0) | mod_delayed_work(wq, &self->dwork, 1) << 1;
 }
 
-SCENARIO(D63)
+SCENARIO(D463)
 {
     wq = alloc_workqueue("d63", 0, 0);
     test_dwork_init(&a);
@@ -303,7 +303,7 @@ SCENARIO(D63)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D64)
+SCENARIO(D464)
 {
     wq = alloc_workqueue("d64", 0, 0);
     test_dwork_init(&a);
@@ -318,10 +318,11 @@ SCENARIO(D64)
     destroy_workqueue(wq);
 }
 
-#define ROWS_OF_6_10 , KIT_ROW(D27), KIT_ROW(D60), KIT_ROW(D61), KIT_ROW(D62), KIT_ROW(D63), KIT_ROW(D64)
+#define ROWS_OF_6_10 , KIT_ROW(D27), KIT_ROW(D460), KIT_ROW(D461), KIT_ROW(D462), KIT_ROW(D463), KIT_ROW(D464)
 #else
 #define ROWS_OF_6_10
 #endif
 
-KIT_GROUP(delayed_states, "delayed", KIT_ROW(D50), KIT_ROW(D51), KIT_ROW(D52), KIT_ROW(D53), KIT_ROW(D54),
-          KIT_ROW(D55), KIT_ROW(D56), KIT_ROW(D57), KIT_ROW(D58), KIT_ROW(D59) ROWS_OF_6_10);
+KIT_GROUP(delayed_states, "delayed", KIT_ROW(D450), KIT_ROW(D451), KIT_ROW(D452), KIT_ROW(D453),
+          KIT_ROW(D454), KIT_ROW(D455), KIT_ROW(D456), KIT_ROW(D457), KIT_ROW(D458), KIT_ROW(D459)
+          ROWS_OF_6_10);

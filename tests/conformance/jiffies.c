@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Jiffies: row D31, and beyond the table J01 (milliseconds), J02 (microseconds), J03 (nanoseconds), J04
- * (jiffies to others), J05 (time_after and its kin at the wrap), J06 (now), J07 (whole seconds), J08
+ * Jiffies: row D31, and beyond the table J401 (milliseconds), J402 (microseconds), J403 (nanoseconds), J404
+ * (jiffies to others), J405 (time_after and its kin at the wrap), J406 (now), J407 (whole seconds), J408
  * (constants). What the compiler can fold is asked with arguments that it cannot see, too.
  */
 #include "items.h"
@@ -27,7 +27,7 @@ SCENARIO(D31)
     answer("negative", msecs_to_jiffies(-1) == MAX_JIFFY_OFFSET);
 }
 
-SCENARIO(J01)
+SCENARIO(J401)
 {
     unsigned long sum = 0, value;
 
@@ -45,7 +45,7 @@ SCENARIO(J01)
     answer("sum", (long long)sum);
 }
 
-SCENARIO(J02)
+SCENARIO(J402)
 {
     answer("us0", (long long)US(0));
     answer("us1", (long long)US(1));
@@ -59,7 +59,7 @@ SCENARIO(J02)
     answer("folded_greatest", (long long)usecs_to_jiffies(0xffffffffu));
 }
 
-SCENARIO(J03)
+SCENARIO(J403)
 {
     answer("ns0", (long long)nsecs_to_jiffies(hidden(0)));
     answer("ns3999999", (long long)nsecs_to_jiffies(hidden(3999999)));
@@ -69,7 +69,7 @@ SCENARIO(J03)
     answer("widest", (long long)nsecs_to_jiffies64(~0ull));
 }
 
-SCENARIO(J04)
+SCENARIO(J404)
 {
     answer("ms0", jiffies_to_msecs(hidden(0)));
     answer("ms1", jiffies_to_msecs(hidden(1)));
@@ -105,7 +105,7 @@ static int wrapped_range(unsigned long x)
            time_in_range64(x64, from64, to64) << 2;
 }
 
-SCENARIO(J05)
+SCENARIO(J405)
 {
     const unsigned long top = ~0ul, half = top / 2 + 1;
 
@@ -125,7 +125,7 @@ SCENARIO(J05)
     answer("range_after", wrapped_range(hidden(4)));
 }
 
-SCENARIO(J06)
+SCENARIO(J406)
 {
     unsigned long before = jiffies, later = before + LONG_DELAY;
     u64 before64 = get_jiffies_64(), later64 = before64 + LONG_DELAY;
@@ -150,7 +150,7 @@ static unsigned long past_second(unsigned long from, unsigned long rest)
     return from - from % HZ + HZ + rest;
 }
 
-SCENARIO(J07)
+SCENARIO(J407)
 {
     unsigned long soon = jiffies + 10 * HZ, whole = past_second(soon, 0), past = jiffies - 5 * HZ - 7;
 
@@ -170,7 +170,7 @@ SCENARIO(J07)
     answer("up_here", (long long)(round_jiffies_up(past_second(soon, 1)) - whole));
 }
 
-SCENARIO(J08)
+SCENARIO(J408)
 {
     answer("hz", HZ);
     answer("max_offset", (long long)MAX_JIFFY_OFFSET);
@@ -180,5 +180,5 @@ SCENARIO(J08)
     answer("work", sizeof(struct work_struct));
 }
 
-KIT_GROUP(jiffies, "delayed", KIT_ROW(D31), KIT_ROW(J01), KIT_ROW(J02), KIT_ROW(J03), KIT_ROW(J04),
-          KIT_ROW(J05), KIT_ROW(J06), KIT_ROW(J07), KIT_ROW(J08));
+KIT_GROUP(jiffies, "delayed", KIT_ROW(D31), KIT_ROW(J401), KIT_ROW(J402), KIT_ROW(J403), KIT_ROW(J404),
+          KIT_ROW(J405), KIT_ROW(J406), KIT_ROW(J407), KIT_ROW(J408));

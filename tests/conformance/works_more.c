@@ -8,7 +8,7 @@ static struct item blocker;
 static struct caller first;
 
 /* work_busy in each state: idle, queued, held by max_active, running, both, over. */
-SCENARIO(W61)
+SCENARIO(W461)
 {
     struct workqueue_struct *one = alloc_workqueue("kit", 0, 1);
     struct workqueue_struct *o = alloc_ordered_workqueue("kit", 0);
@@ -39,7 +39,7 @@ SCENARIO(W61)
 }
 
 /* The half of W30 that no kernel runs beside itself: the same function, initialised anew, on the same CPU. */
-SCENARIO(W62)
+SCENARIO(W462)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -86,7 +86,7 @@ static void who_in_tasklet(struct tasklet_struct *t)
     who.in_tasklet = ask_who() != NULL;
 }
 
-SCENARIO(W63)
+SCENARIO(W463)
 {
     static struct tasklet_struct tasklet;
 
@@ -110,7 +110,7 @@ SCENARIO(W63)
 }
 
 /* A work queues itself on another queue of its CPU: one more run, not beside the first. */
-SCENARIO(W64)
+SCENARIO(W464)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
     struct workqueue_struct *q = alloc_workqueue("kit", 0, 0);
@@ -154,7 +154,7 @@ static void remote_run(struct work_struct *work)
 }
 
 /* work_on_cpu from a work. */
-SCENARIO(W65)
+SCENARIO(W465)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -174,7 +174,7 @@ static void described_run(struct work_struct *work)
 }
 
 /* set_worker_desc changes nothing that a driver sees; anybody may call it. */
-SCENARIO(W66)
+SCENARIO(W466)
 {
     struct work_struct work;
 
@@ -189,7 +189,7 @@ SCENARIO(W66)
 }
 
 /* A work on the stack that is queued, cancelled, initialised again, queued and waited for. */
-SCENARIO(W67)
+SCENARIO(W467)
 {
     struct workqueue_struct *o = alloc_ordered_workqueue("kit", 0);
     struct work_struct work;
@@ -221,7 +221,7 @@ static void late_run(struct work_struct *work)
 }
 
 /* A delayed work's own work is queued at once when it is idle, and refused while its timer is armed. */
-SCENARIO(W68)
+SCENARIO(W468)
 {
     memset(&late, 0, sizeof(late));
     INIT_DELAYED_WORK(&late.delayed, late_run);
@@ -237,7 +237,7 @@ SCENARIO(W68)
 }
 
 /* Every queue of the system takes a work and runs it, one after another, without being told of another. */
-SCENARIO(W69)
+SCENARIO(W469)
 {
     struct workqueue_struct *queues[7];
     int queued = 0;
@@ -272,7 +272,7 @@ static void task_run(struct work_struct *work)
 }
 
 /* Queued in a tasklet, and under a lock that keeps interrupts off: it runs in a thread, later. */
-SCENARIO(W70)
+SCENARIO(W470)
 {
     static struct tasklet_struct tasklet;
     static DEFINE_SPINLOCK(lock);
@@ -300,7 +300,7 @@ SCENARIO(W70)
 static DECLARE_WORK(declared, task_run);
 
 /* A work that is initialised where it is declared. */
-SCENARIO(W71)
+SCENARIO(W471)
 {
     memset(&who, 0, sizeof(who));
     answer("busy", work_busy(&declared));
@@ -313,7 +313,7 @@ SCENARIO(W71)
 }
 
 /* Works that max_active holds start in the order of queueing, on the CPU they were queued on. */
-SCENARIO(W72)
+SCENARIO(W472)
 {
     static struct kit_marks marks;
     static struct item items[5];
@@ -338,7 +338,7 @@ SCENARIO(W72)
 }
 
 /* A flush of a work that max_active holds, while what is before it is cancelled. */
-SCENARIO(W73)
+SCENARIO(W473)
 {
     struct workqueue_struct *one = alloc_workqueue("kit", 0, 1);
 
@@ -357,5 +357,5 @@ SCENARIO(W73)
     destroy_workqueue(one);
 }
 
-KIT_GROUP(works_more, "works", KIT_ROW(W61), KIT_ROW(W62), KIT_ROW(W63), KIT_ROW(W64), KIT_ROW(W65), KIT_ROW(W66),
-          KIT_ROW(W67), KIT_ROW(W68), KIT_ROW(W69), KIT_ROW(W70), KIT_ROW(W71), KIT_ROW(W72), KIT_ROW(W73));
+KIT_GROUP(works_more, "works", KIT_ROW(W461), KIT_ROW(W462), KIT_ROW(W463), KIT_ROW(W464), KIT_ROW(W465), KIT_ROW(W466),
+          KIT_ROW(W467), KIT_ROW(W468), KIT_ROW(W469), KIT_ROW(W470), KIT_ROW(W471), KIT_ROW(W472), KIT_ROW(W473));

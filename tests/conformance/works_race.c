@@ -152,7 +152,7 @@ static void pair_run(struct work_struct *work)
         atomic_inc(&pair.refused);
 }
 
-SCENARIO(W58)
+SCENARIO(W458)
 {
     memset(&pair, 0, sizeof(pair));
     INIT_WORK(&pair.works[0], pair_run);
@@ -182,7 +182,7 @@ static void queue_on_either(void *arg)
     }
 }
 
-SCENARIO(W59)
+SCENARIO(W459)
 {
     struct workqueue_struct *queues[2];
     struct kit_thread *threads[2];
@@ -213,7 +213,7 @@ static void flush_often(void *arg)
 }
 
 /* Flushes of a work that others keep queueing all return. */
-SCENARIO(W60)
+SCENARIO(W460)
 {
     race(flush_often);
     flush_work(&a.work);
@@ -221,5 +221,5 @@ SCENARIO(W60)
     race_over();
 }
 
-KIT_GROUP(works_race, "works", KIT_ROW(W33), KIT_ROW(W34), KIT_ROW(W35), KIT_ROW(W36), KIT_ROW(W58), KIT_ROW(W59),
-          KIT_ROW(W60));
+KIT_GROUP(works_race, "works", KIT_ROW(W33), KIT_ROW(W34), KIT_ROW(W35), KIT_ROW(W36), KIT_ROW(W458), KIT_ROW(W459),
+          KIT_ROW(W460));

@@ -120,26 +120,29 @@ fn replay(id: &str, seed: u64) -> String {
 }
 
 /// Runs the scenarios, each with each seed, and returns what they answered.
-fn run(
-    scenarios: &[&Scenario],
-    seeds: &[u64],
-    at_once: usize,
-    faults: &mut Faults,
-) -> Ours {
+fn run(scenarios: &[&Scenario], seeds: &[u64], at_once: usize, faults: &mut Faults) -> Ours {
     let mut ours = Ours::default();
     let job = |index: usize| scenarios[index / seeds.len()].run(seeds[index % seeds.len()]);
-    fork::each(scenarios.len() * seeds.len(), at_once, job, |index, result| {
-        let (scenario, seed) = (scenarios[index / seeds.len()], seeds[index % seeds.len()]);
-        match result {
-            Ok(answer) => {
-                let answers = [(scenario.id.clone(), answer)].into();
-                ours.add(seed, &answers);
+    fork::each(
+        scenarios.len() * seeds.len(),
+        at_once,
+        job,
+        |index, result| {
+            let (scenario, seed) = (scenarios[index / seeds.len()], seeds[index % seeds.len()]);
+            match result {
+                Ok(answer) => {
+                    let answers = [(scenario.id.clone(), answer)].into();
+                    ours.add(seed, &answers);
+                }
+                Err(error) => {
+                    faults.add(
+                        &scenario.id,
+                        format!("{}\n{error}", replay(&scenario.id, seed)),
+                    );
+                }
             }
-            Err(error) => {
-                faults.add(&scenario.id, format!("{}\n{error}", replay(&scenario.id, seed)));
-            }
-        }
-    });
+        },
+    );
     ours
 }
 
@@ -166,7 +169,9 @@ fn judge(findings: Vec<Finding>, names: &BTreeSet<&str>, all: bool, faults: &mut
             Finding::Unknown(id) => faults.add(&id, text),
             // One seed may not be enough to see that a scenario deviates.
             Finding::DoesNotDeviate(id) if all => faults.add(&id, text),
-            Finding::Missing(id) if all || names.contains(id.as_str()) => faults.add(COMPLETE, text),
+            Finding::Missing(id) if all || names.contains(id.as_str()) => {
+                faults.add(COMPLETE, text)
+            }
             Finding::DoesNotDeviate(_) | Finding::Missing(_) => {}
             Finding::NoSuchRow(_) | Finding::NotAsked(_) | Finding::Askable(_) => {
                 faults.add(COMPLETE, text);
@@ -199,7 +204,12 @@ fn main() -> ExitCode {
     let whole = chosen.len() == all.len() && std::env::var_os("KMDF_MOCK_SEED").is_none();
     match held(&ours, complete) {
         Err(error) => faults.add(COMPLETE, error),
-        Ok(findings) => judge(findings, &names.iter().copied().collect(), whole, &mut faults),
+        Ok(findings) => judge(
+            findings,
+            &names.iter().copied().collect(),
+            whole,
+            &mut faults,
+        ),
     }
     for id in scenarios::twice(&all) {
         faults.add(COMPLETE, format!("{id} stands twice among the scenarios"));
@@ -227,7 +237,11 @@ fn report(
                 println!("test {name} ... FAILED");
                 // The first ones say enough of a scenario that fails with many seeds.
                 for text in texts.iter().take(2) {
-                    let _ = write!(details, "\n---- {name} ({} in all) ----\n{text}\n", texts.len());
+                    let _ = write!(
+                        details,
+                        "\n---- {name} ({} in all) ----\n{text}\n",
+                        texts.len()
+                    );
                 }
             }
         }

@@ -2,6 +2,8 @@
 /* Memory from the non-paged pool, and what stands in for it above DISPATCH_LEVEL. */
 #include <stdarg.h>
 
+#include <compat.h>
+
 #include <linux/atomic.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
@@ -24,6 +26,8 @@ static struct {
 } reserve[RESERVE_BLOCKS];
 static unsigned int reserve_taken[RESERVE_BLOCKS];
 static atomic_t blocks;
+/* How many allocations from now the one is that fails; 0 and below: none. */
+static atomic_t until_failure;
 static struct dead_block *dead;
 static KDPC free_dpc;
 
@@ -45,6 +49,8 @@ void *kmalloc(size_t size, gfp_t flags)
 
     if (size == 0)
         return ZERO_SIZE_PTR;
+    if (atomic_read(&until_failure) > 0 && atomic_dec_return(&until_failure) == 0)
+        return NULL;
     /* Room for the link of a block that is freed later. */
     size = max(size, sizeof(struct dead_block));
     if (KeGetCurrentIrql() <= DISPATCH_LEVEL) {
@@ -154,6 +160,7 @@ char *kasprintf(gfp_t flags, const char *fmt, ...)
 void compat_slab_init(void)
 {
     atomic_set(&blocks, 0);
+    atomic_set(&until_failure, 0);
     dead = NULL;
     memset(reserve_taken, 0, sizeof(reserve_taken));
     KeInitializeDpc(&free_dpc, free_dead, NULL);
@@ -161,5 +168,15 @@ void compat_slab_init(void)
 
 unsigned int compat_slab_exit(void)
 {
+    return compat_allocations();
+}
+
+unsigned int compat_allocations(void)
+{
     return (unsigned int)atomic_read(&blocks);
+}
+
+void compat_fail_allocation(unsigned int nth)
+{
+    atomic_set(&until_failure, (int)nth);
 }

@@ -13,4 +13,9 @@ int compat_init(void);
  */
 unsigned int compat_exit(void);
 
+/* Blocks of kmalloc() and its kin that have not been freed. */
+unsigned int compat_allocations(void);
+/* Lets the allocation that is `nth` from now, from 1, fail; that one only. */
+void compat_fail_allocation(unsigned int nth);
+
 #endif

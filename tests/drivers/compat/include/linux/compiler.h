@@ -35,7 +35,12 @@
 #define __cold __attribute__((__cold__))
 #define __pure __attribute__((__pure__))
 #ifndef __printf
+#ifdef __MINGW32__
+/* What NT's printing understands, z among it, is not what MinGW thinks of as printf. */
+#define __printf(a, b) __attribute__((__format__(gnu_printf, a, b)))
+#else
 #define __printf(a, b) __attribute__((__format__(printf, a, b)))
+#endif
 #endif
 #ifndef fallthrough
 #define fallthrough __attribute__((__fallthrough__))

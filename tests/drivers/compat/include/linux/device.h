@@ -3,13 +3,20 @@
 #ifndef COMPAT_LINUX_DEVICE_H
 #define COMPAT_LINUX_DEVICE_H
 
+#include <linux/kernel.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
 #include <linux/types.h>
+/* As in Linux, where some drivers have their works through this header alone. */
+#include <linux/workqueue.h>
 
 struct device_node;
+
+struct device_driver {
+    const char *name;
+};
 
 struct device {
     struct kobject kobj;

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use bottomhalf::c_face::{config_mismatch, null_argument, wrong_attachment};
+use bottomhalf::c_face::{config_mismatch, detach, null_argument, wrong_attachment};
 use bottomhalf::{Attachment, Config, Counters, Host, Status, WorkReentrance, linux};
 
 /// NT's code of success.
@@ -49,6 +49,8 @@ pub struct bottomhalf_config {
     pub pin_bound: u8,
     /// [`Config::high_resolution`], unless zero.
     pub high_resolution: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
 }
 
 /// `struct bottomhalf_attachment`: the driver's memory, and what is in it while it is attached.
@@ -68,6 +70,8 @@ impl core::fmt::Debug for bottomhalf_attachment {
 
 /// What the driver has reserved in `bottomhalf.h`.
 const ROOM: usize = 32;
+const _: () = assert!(size_of::<bottomhalf_config>() == 20);
+const _: () = assert!(size_of::<bottomhalf_counters>() == 72);
 const _: () = assert!(size_of::<bottomhalf_attachment>() == ROOM);
 const _: () = assert!(size_of::<Attachment>() <= ROOM - size_of::<u64>());
 const _: () = assert!(align_of::<Attachment>() <= align_of::<u64>());
@@ -275,7 +279,8 @@ pub unsafe extern "C" fn bottomhalf_attach_device(
     }
 }
 
-/// [`Attachment::detach`]. An attachment that is not attached is reported (BH36, BH34) and left alone.
+/// [`Attachment::detach`]. An attachment that is not attached is reported (BH36, BH34) and left alone. Where a
+/// detach does not happen (BH06, BH07) the attachment is as before, and can be detached later.
 ///
 /// # Safety
 ///
@@ -293,8 +298,13 @@ pub unsafe extern "C" fn bottomhalf_detach(attachment: *mut bottomhalf_attachmen
     if taken.is_err() {
         return wrong_attachment(call, attachment.addr());
     }
-    // SAFETY: it was attached, and we alone have taken the tag away.
-    unsafe { bottomhalf_attachment::place(attachment).read() }.detach();
+    // SAFETY: it was attached, and we alone have taken the tag away; the memory stays. ManuallyDrop has the
+    // layout of what is in it.
+    let attached = unsafe { &mut *bottomhalf_attachment::place(attachment).cast() };
+    if !detach(attached) {
+        // ORDERING: Release, as in `attach`.
+        tag.store(own, Ordering::Release);
+    }
 }
 
 /// [`Attachment::freeze`]. An attachment that is not attached is reported (BH36, BH34).

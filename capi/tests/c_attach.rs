@@ -4,7 +4,7 @@
 mod c;
 
 use core::ptr::null_mut;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use bottomhalf_c::attach::{
     KMDF_MINOR, SELF_REENTRANT, bottomhalf_attachment, bottomhalf_config, bottomhalf_counters,
@@ -196,6 +196,36 @@ fn an_attachment_is_attached_and_detached_once() {
     });
 }
 
+/// What [`detaches`] gives its answer to, and what it detaches.
+static PLACE: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn detaches(_item: *mut core::ffi::c_void) {
+    let place = core::ptr::with_exposed_provenance_mut(PLACE.load(Ordering::Relaxed));
+    // SAFETY: the attachment stays for good.
+    unsafe { bottomhalf_detach(place) };
+}
+
+/// CAPI-4, BH06, BH07: a detach at DISPATCH_LEVEL, and the last one from a work, is refused; the attachment can be
+/// detached after that.
+#[test]
+fn a_refused_detach_can_be_made_again() {
+    with_driver(&["BH06", "BH07"], |driver| {
+        let (place, work) = (attached(driver.handle()), Item::leaked());
+        // SAFETY: attached above.
+        world::at_dispatch(|| unsafe { bottomhalf_detach(place) });
+        PLACE.store(place.expose_provenance(), Ordering::Relaxed);
+        // SAFETY: the item stays for good.
+        unsafe {
+            bottomhalf_INIT_WORK(work, Some(detaches));
+            bottomhalf_schedule_work(work);
+            bottomhalf_flush_work(work);
+        }
+        run_one_work();
+        // SAFETY: attached above.
+        unsafe { bottomhalf_detach(place) };
+    });
+}
+
 /// CAPI-1: a second attach with another rule is refused with the status of Rust's attach.
 #[test]
 fn another_rule_is_refused() {
@@ -258,6 +288,6 @@ fn counters_are_those_of_the_runtime() {
 #[test]
 fn the_minor_version_is_a_symbol() {
     // SAFETY: no condition. That it is there is what is tested: without it the test does not link.
-    unsafe { bottomhalf_is_built_for_kmdf_1_33() };
-    assert_eq!(KMDF_MINOR, 33);
+    unsafe { bottomhalf_is_built_for_kmdf() };
+    assert_eq!(KMDF_MINOR.to_string(), env!("BOTTOMHALF_KMDF_MINOR"));
 }

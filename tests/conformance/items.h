@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Works and delayed works for the scenarios of workqueues and of delayed works: each counts its runs, marks its
- * letter, and waits at its gate if it has one. They are static, so that what a failed scenario leaves behind does
- * no harm to memory.
+ * Works and delayed works for the scenarios of workqueues and of delayed works: each counts its runs, marks
+ * its letter, and waits at its gate if it has one. They are static, so that what a failed scenario leaves
+ * behind does no harm to memory.
  */
 #ifndef CONFORMANCE_ITEMS_H
 #define CONFORMANCE_ITEMS_H

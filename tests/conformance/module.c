@@ -20,7 +20,7 @@ MODULE_PARM_DESC(only, "The ids of the only scenarios to run, with commas.");
 
 /* The beginnings of what a kernel says about misuse; a warning with a trace counts at its first line. */
 static const char *const warnings[] = {
-    "WARNING: ", "workqueue: ", "BUG: ", "tasklet ", "Attempt to kill tasklet",
+    "WARNING: ", "workqueue: ", "BUG: ", "tasklet ", "softirq: ",
 };
 
 static atomic_t diagnostics = ATOMIC_INIT(0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Workqueues, rows Q01 to Q24: flush, drain, destroy, order, max_active. Rows that warn are in queues_misuse.c. */
+/* Workqueues, rows Q01 to Q24: flush, drain, destroy, order, max_active. Those that warn: queues_misuse.c. */
 #include "items.h"
 
 static struct test_work a, b, c, d;
@@ -438,6 +438,6 @@ SCENARIO(Q24)
     destroy_workqueue(wq);
 }
 
-KIT_GROUP(queues, "queues", KIT_ROW(Q01), KIT_ROW(Q02), KIT_ROW(Q03), KIT_ROW(Q05), KIT_ROW(Q06), KIT_ROW(Q07),
-          KIT_ROW(Q08), KIT_ROW(Q09), KIT_ROW(Q10), KIT_ROW(Q11), KIT_ROW(Q12), KIT_ROW(Q13), KIT_ROW(Q14),
-          KIT_ROW(Q15), KIT_ROW(Q16), KIT_ROW(Q17), KIT_ROW(Q18), KIT_ROW(Q20), KIT_ROW(Q24));
+KIT_GROUP(queues, "queues", KIT_ROW(Q01), KIT_ROW(Q02), KIT_ROW(Q03), KIT_ROW(Q05), KIT_ROW(Q06),
+          KIT_ROW(Q07), KIT_ROW(Q08), KIT_ROW(Q09), KIT_ROW(Q10), KIT_ROW(Q11), KIT_ROW(Q12), KIT_ROW(Q13),
+          KIT_ROW(Q14), KIT_ROW(Q15), KIT_ROW(Q16), KIT_ROW(Q17), KIT_ROW(Q18), KIT_ROW(Q20), KIT_ROW(Q24));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * WQ_BH queues, of Linux 6.9 and later: row Q22, and beyond the table Q60 (a work that queues itself), Q61 (before
- * the tasklets of its priority), Q62 (high priority first), Q63 (each of two queues keeps its order), Q64 (queued
- * while it runs, from another CPU), Q65 (cancel_work_sync with bottom halves off), Q66 (delayed), Q67 (flush of
- * the queue, and destroy), Q68 (the system's queues), Q69 (from a hard interrupt).
+ * WQ_BH queues, of Linux 6.9 and later: row Q22, and beyond the table Q460 (a work that queues itself), Q461
+ * (before the tasklets of its priority), Q462 (high priority first), Q463 (each of two queues keeps its
+ * order), Q464 (queued while it runs, from another CPU), Q465 (cancel_work_sync with bottom halves off),
+ * Q466 (delayed), Q467 (flush of the queue, and destroy), Q468 (the system's queues), Q469 (from a hard
+ * interrupt).
  */
 #include "items.h"
 
@@ -59,7 +60,7 @@ SCENARIO(Q22)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q60)
+SCENARIO(Q460)
 {
     again_on = alloc_workqueue("q60", WQ_BH, 0);
     kit_marks_init(&marks);
@@ -87,7 +88,7 @@ static void mark_hi_tasklet(struct tasklet_struct *tasklet)
     kit_mark(&marks, 'H');
 }
 
-SCENARIO(Q61)
+SCENARIO(Q461)
 {
     static struct tasklet_struct normal, high;
     struct workqueue_struct *wq = alloc_workqueue("q61", WQ_BH, 0);
@@ -113,7 +114,7 @@ SCENARIO(Q61)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q62)
+SCENARIO(Q462)
 {
     struct workqueue_struct *wq = alloc_workqueue("q62", WQ_BH, 0);
     struct workqueue_struct *high = alloc_workqueue("q62h", WQ_BH | WQ_HIGHPRI, 0);
@@ -136,7 +137,7 @@ SCENARIO(Q62)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q63)
+SCENARIO(Q463)
 {
     static struct kit_marks other;
     struct workqueue_struct *first = alloc_workqueue("q63a", WQ_BH, 0);
@@ -168,7 +169,7 @@ static void spin_at_gate(struct test_work *self, int number)
     kit_gate_spin(&self->run.gate);
 }
 
-SCENARIO(Q64)
+SCENARIO(Q464)
 {
     struct workqueue_struct *wq = alloc_workqueue("q64", WQ_BH, 0);
 
@@ -200,7 +201,7 @@ static void cancel_with_bh_off(void *arg)
     local_bh_enable();
 }
 
-SCENARIO(Q65)
+SCENARIO(Q465)
 {
     struct workqueue_struct *wq = alloc_workqueue("q65", WQ_BH, 0);
     struct kit_thread *cancel;
@@ -231,7 +232,7 @@ static void look_around_delayed(struct test_dwork *self, int number)
     look_around(NULL, number);
 }
 
-SCENARIO(Q66)
+SCENARIO(Q466)
 {
     struct workqueue_struct *wq = alloc_workqueue("q66", WQ_BH, 0);
     unsigned long expires;
@@ -255,7 +256,7 @@ SCENARIO(Q66)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q67)
+SCENARIO(Q467)
 {
     struct workqueue_struct *wq = alloc_workqueue("q67", WQ_BH, 0);
     struct kit_thread *thread;
@@ -288,7 +289,7 @@ SCENARIO(Q67)
     answer("destroy_ended", item_ended(&a) + item_ended(&b));
 }
 
-SCENARIO(Q68)
+SCENARIO(Q468)
 {
     test_work_init(&a);
     test_work_init(&b);
@@ -312,7 +313,7 @@ static void queue_two(void *wq)
     begun_in_handler = item_begun(&a) + item_begun(&b);
 }
 
-SCENARIO(Q69)
+SCENARIO(Q469)
 {
     struct workqueue_struct *wq = alloc_workqueue("q69", WQ_BH, 0);
 
@@ -330,7 +331,7 @@ SCENARIO(Q69)
     destroy_workqueue(wq);
 }
 
-KIT_GROUP(queues_bh, "queues", KIT_ROW(Q22), KIT_ROW(Q60), KIT_ROW(Q61), KIT_ROW(Q62), KIT_ROW(Q63), KIT_ROW(Q64),
-          KIT_ROW(Q65), KIT_ROW(Q66), KIT_ROW(Q67), KIT_ROW(Q68), KIT_ROW(Q69));
+KIT_GROUP(queues_bh, "queues", KIT_ROW(Q22), KIT_ROW(Q460), KIT_ROW(Q461), KIT_ROW(Q462), KIT_ROW(Q463),
+          KIT_ROW(Q464), KIT_ROW(Q465), KIT_ROW(Q466), KIT_ROW(Q467), KIT_ROW(Q468), KIT_ROW(Q469));
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Workqueues, the rows that warn: Q19, Q21, Q23, and beyond the table Q50 (a max_active of 0 set later), Q51 (any
- * max_active of a WQ_BH queue), Q52 (a name that is too long). Each says what is warned about and what is done.
+ * Workqueues, the rows that warn: Q19, Q21, Q23, and beyond the table Q450 (a max_active of 0 set later),
+ * Q451 (any max_active of a WQ_BH queue), Q452 (a name that is too long). Each says what is warned about and
+ * what is done.
  */
 #include "items.h"
 
@@ -53,7 +54,7 @@ SCENARIO(Q21)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q50)
+SCENARIO(Q450)
 {
     struct workqueue_struct *wq = alloc_workqueue("q50", 0, 3);
 
@@ -63,9 +64,9 @@ SCENARIO(Q50)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q52)
+SCENARIO(Q452)
 {
-    struct workqueue_struct *wq = alloc_workqueue("a-name-that-is-much-too-long-for-a-%s-%d", 0, 0, "workqueue", 52);
+    struct workqueue_struct *wq = alloc_workqueue("a-name-that-is-too-long-for-%s-%d", 0, 0, "workqueue", 52);
 
     answer("made", wq != NULL);
     answer("diagnosed", kit_diagnosed() > 0);
@@ -88,7 +89,7 @@ SCENARIO(Q23)
     answer("intensive_null", alloc_workqueue("q23", WQ_BH | WQ_CPU_INTENSIVE, 0) == NULL);
 }
 
-SCENARIO(Q51)
+SCENARIO(Q451)
 {
     struct workqueue_struct *wq = alloc_workqueue("q51", WQ_BH, 0);
 
@@ -101,9 +102,9 @@ SCENARIO(Q51)
     destroy_workqueue(wq);
 }
 
-#define ROWS_OF_6_9 KIT_ROW(Q23), KIT_ROW(Q51),
+#define ROWS_OF_6_9 KIT_ROW(Q23), KIT_ROW(Q451),
 #else
 #define ROWS_OF_6_9
 #endif
 
-KIT_GROUP(queues_misuse, "misuse", KIT_ROW(Q19), KIT_ROW(Q21), ROWS_OF_6_9 KIT_ROW(Q50), KIT_ROW(Q52));
+KIT_GROUP(queues_misuse, "misuse", KIT_ROW(Q19), KIT_ROW(Q21), ROWS_OF_6_9 KIT_ROW(Q450), KIT_ROW(Q452));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Workqueues beyond the table: Q53 (max_active lowered while three run), Q54 (max_active of an unbound queue set
- * later), Q55 (it counts on each CPU), Q56 (a freezable queue that is not frozen), Q57 (drain leaves armed works
- * alone), Q58 (destroy while a work queues on another queue), Q59 (an ordered queue from a thread, a hard interrupt
- * and with bottom halves off), Q70 (cancel and requeue in an ordered queue), Q71 (an ordered queue holds up
- * nobody else), Q72 (flush covers what max_active holds back), Q73 (two flushes with a work in between).
+ * Workqueues beyond the table: Q453 (max_active lowered while three run), Q454 (max_active of an unbound
+ * queue set later), Q455 (it counts on each CPU), Q456 (a freezable queue that is not frozen), Q457 (drain
+ * leaves armed works alone), Q458 (destroy while a work queues on another queue), Q459 (an ordered queue
+ * from a thread, a hard interrupt and with bottom halves off), Q470 (cancel and requeue in an ordered
+ * queue), Q471 (an ordered queue holds up nobody else), Q472 (flush covers what max_active holds back), Q473
+ * (two flushes with a work in between).
  */
 #include "items.h"
 
@@ -39,7 +40,7 @@ static void release_many(int count)
         item_release(&many[i]);
 }
 
-SCENARIO(Q53)
+SCENARIO(Q453)
 {
     struct workqueue_struct *wq = alloc_workqueue("q53", 0, 3);
     int i;
@@ -68,7 +69,7 @@ SCENARIO(Q53)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q54)
+SCENARIO(Q454)
 {
     struct workqueue_struct *wq = alloc_workqueue("q54", WQ_UNBOUND, 2);
     int i;
@@ -90,7 +91,7 @@ SCENARIO(Q54)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q55)
+SCENARIO(Q455)
 {
     struct workqueue_struct *wq = alloc_workqueue("q55", 0, 1);
     int i;
@@ -112,7 +113,7 @@ SCENARIO(Q55)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q56)
+SCENARIO(Q456)
 {
     struct workqueue_struct *wq = alloc_workqueue("q56", WQ_FREEZABLE, 0);
     struct workqueue_struct *created = create_freezable_workqueue("q56c");
@@ -135,7 +136,7 @@ SCENARIO(Q56)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q57)
+SCENARIO(Q457)
 {
     struct workqueue_struct *wq = alloc_workqueue("q57", 0, 0);
 
@@ -161,7 +162,7 @@ static void queue_b_elsewhere(struct test_work *self, int number)
     queue_work(other_queue, &b.work);
 }
 
-SCENARIO(Q58)
+SCENARIO(Q458)
 {
     struct workqueue_struct *wq = alloc_workqueue("q58", 0, 0);
     struct kit_thread *destroy;
@@ -197,7 +198,7 @@ static void queue_c_with_bh_off(void *wq)
     local_bh_enable();
 }
 
-SCENARIO(Q59)
+SCENARIO(Q459)
 {
     struct workqueue_struct *wq = alloc_ordered_workqueue("q59", 0);
 
@@ -217,7 +218,7 @@ SCENARIO(Q59)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q70)
+SCENARIO(Q470)
 {
     struct workqueue_struct *wq = alloc_ordered_workqueue("q70", 0);
 
@@ -241,7 +242,7 @@ SCENARIO(Q70)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q71)
+SCENARIO(Q471)
 {
     struct workqueue_struct *wq = alloc_ordered_workqueue("q71", 0);
     struct workqueue_struct *other = alloc_ordered_workqueue("q71o", WQ_MEM_RECLAIM);
@@ -268,7 +269,7 @@ SCENARIO(Q71)
     destroy_workqueue(bound);
 }
 
-SCENARIO(Q72)
+SCENARIO(Q472)
 {
     struct workqueue_struct *wq = alloc_workqueue("q72", 0, 1);
     struct kit_thread *flush;
@@ -292,7 +293,7 @@ SCENARIO(Q72)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q73)
+SCENARIO(Q473)
 {
     struct workqueue_struct *wq = alloc_workqueue("q73", 0, 0);
     struct kit_thread *first, *second;
@@ -315,5 +316,5 @@ SCENARIO(Q73)
     destroy_workqueue(wq);
 }
 
-KIT_GROUP(queues_more, "queues", KIT_ROW(Q53), KIT_ROW(Q54), KIT_ROW(Q55), KIT_ROW(Q56), KIT_ROW(Q57), KIT_ROW(Q58),
-          KIT_ROW(Q59), KIT_ROW(Q70), KIT_ROW(Q71), KIT_ROW(Q72), KIT_ROW(Q73));
+KIT_GROUP(queues_more, "queues", KIT_ROW(Q453), KIT_ROW(Q454), KIT_ROW(Q455), KIT_ROW(Q456), KIT_ROW(Q457),
+          KIT_ROW(Q458), KIT_ROW(Q459), KIT_ROW(Q470), KIT_ROW(Q471), KIT_ROW(Q472), KIT_ROW(Q473));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Workqueues beyond the table: Q74 (two drains at once, and use after them), Q75 (drain of a chain of works), Q77
- * (destroy with works of every CPU), Q78 (the system's queues), Q79 (a work flushes, drains and destroys another
- * queue), Q80 (a work flushes another one of its queue), Q81 (the constants), Q82 (flush returns under a producer),
- * Q83 (highpri works run on the CPU they are queued for), Q84 (on an unbound queue the CPU is a hint), Q85 (works
- * of one CPU start in their order), Q86 (a flush covers each CPU), Q87 (what is queued on a queue after its drain
- * began by its own works, several at a time), Q88 (forty queues at once).
+ * Workqueues beyond the table: Q474 (two drains at once, and use after them), Q475 (drain of a chain of
+ * works), Q477 (destroy with works of every CPU), Q478 (the system's queues), Q479 (a work flushes, drains
+ * and destroys another queue), Q480 (a work flushes another one of its queue), Q481 (the constants), Q482
+ * (flush returns under a producer), Q483 (highpri works run on the CPU they are queued for), Q484 (on an
+ * unbound queue the CPU is a hint), Q485 (works of one CPU start in their order), Q486 (a flush covers each
+ * CPU), Q487 (what is queued on a queue after its drain began by its own works, several at a time), Q488
+ * (forty queues at once).
  */
 #include "items.h"
 
@@ -23,7 +24,7 @@ static int many_ended(int count)
     return ended;
 }
 
-SCENARIO(Q74)
+SCENARIO(Q474)
 {
     struct workqueue_struct *wq = alloc_workqueue("q74", 0, 0);
     struct kit_thread *first, *second;
@@ -61,7 +62,7 @@ static void queue_a_again(struct test_work *self, int number)
         queue_work_on(3, the_queue, &a.work);
 }
 
-SCENARIO(Q75)
+SCENARIO(Q475)
 {
     struct kit_thread *drain;
 
@@ -93,7 +94,7 @@ static void queue_quarter(void *first)
         queue_work(the_queue, &item[i].work);
 }
 
-SCENARIO(Q77)
+SCENARIO(Q477)
 {
     int i;
 
@@ -106,7 +107,7 @@ SCENARIO(Q77)
     answer("runs", many_ended(48));
 }
 
-SCENARIO(Q78)
+SCENARIO(Q478)
 {
     struct workqueue_struct *queues[] = {system_wq, system_highpri_wq, system_long_wq, system_unbound_wq,
                                          system_freezable_wq, system_power_efficient_wq,
@@ -148,7 +149,7 @@ static void flush_drain_destroy(struct test_work *self, int number)
     kit_mark(&marks, 'x');
 }
 
-SCENARIO(Q79)
+SCENARIO(Q479)
 {
     struct workqueue_struct *wq = alloc_ordered_workqueue("q79", 0);
 
@@ -179,7 +180,7 @@ static void flush_b(struct test_work *self, int number)
     flushed = flush_work(&b.work);
 }
 
-SCENARIO(Q80)
+SCENARIO(Q480)
 {
     struct workqueue_struct *wq = alloc_workqueue("q80", 0, 2);
 
@@ -200,7 +201,7 @@ SCENARIO(Q80)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q81)
+SCENARIO(Q481)
 {
     answer("unbound", WQ_UNBOUND);
     answer("freezable", WQ_FREEZABLE);
@@ -232,7 +233,7 @@ static void produce(void *wq)
     }
 }
 
-SCENARIO(Q82)
+SCENARIO(Q482)
 {
     struct workqueue_struct *wq = alloc_workqueue("q82", 0, 0);
     struct kit_thread *producer;
@@ -243,6 +244,7 @@ SCENARIO(Q82)
     test_work_init(&b);
     test_work_init(&c);
     producer = kit_thread_on(2, produce, wq);
+    item_await_begun(&a, 1);
     for (i = 0; i < 10; i++) {
         before = item_ended(&c);
         queue_work(wq, &c.work);
@@ -256,7 +258,7 @@ SCENARIO(Q82)
     answer("most", item_most(&a) == 1 && item_most(&b) == 1);
 }
 
-SCENARIO(Q83)
+SCENARIO(Q483)
 {
     struct workqueue_struct *wq = alloc_workqueue("q83", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
     int i, right = 0;
@@ -272,7 +274,7 @@ SCENARIO(Q83)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q84)
+SCENARIO(Q484)
 {
     struct workqueue_struct *wq = alloc_workqueue("q84", WQ_UNBOUND | WQ_HIGHPRI, 0);
     int i;
@@ -286,7 +288,7 @@ SCENARIO(Q84)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q85)
+SCENARIO(Q485)
 {
     struct workqueue_struct *wq = alloc_workqueue("q85", 0, 1);
     int i;
@@ -303,7 +305,7 @@ SCENARIO(Q85)
     destroy_workqueue(wq);
 }
 
-SCENARIO(Q86)
+SCENARIO(Q486)
 {
     struct workqueue_struct *wq = alloc_workqueue("q86", 0, 0);
     struct kit_thread *flush;
@@ -335,7 +337,7 @@ static void queue_children(struct test_work *self, int number)
     }
 }
 
-SCENARIO(Q87)
+SCENARIO(Q487)
 {
     int i;
 
@@ -352,7 +354,7 @@ SCENARIO(Q87)
     answer("destroyed", many_ended(31));
 }
 
-SCENARIO(Q88)
+SCENARIO(Q488)
 {
     static struct workqueue_struct *queues[40];
     int i, made = 0;
@@ -369,6 +371,6 @@ SCENARIO(Q88)
     answer("runs", many_ended(40));
 }
 
-KIT_GROUP(queues_waits, "queues", KIT_ROW(Q74), KIT_ROW(Q75), KIT_ROW(Q77), KIT_ROW(Q78), KIT_ROW(Q79), KIT_ROW(Q80),
-          KIT_ROW(Q81), KIT_ROW(Q82), KIT_ROW(Q83), KIT_ROW(Q84), KIT_ROW(Q85), KIT_ROW(Q86), KIT_ROW(Q87),
-          KIT_ROW(Q88));
+KIT_GROUP(queues_waits, "queues", KIT_ROW(Q474), KIT_ROW(Q475), KIT_ROW(Q477), KIT_ROW(Q478), KIT_ROW(Q479),
+          KIT_ROW(Q480), KIT_ROW(Q481), KIT_ROW(Q482), KIT_ROW(Q483), KIT_ROW(Q484), KIT_ROW(Q485),
+          KIT_ROW(Q486), KIT_ROW(Q487), KIT_ROW(Q488));

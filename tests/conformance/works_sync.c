@@ -235,7 +235,7 @@ SCENARIO(W40)
 }
 
 /* Running and queued, and the queued run queues a third: the flush waits for two. */
-SCENARIO(W50)
+SCENARIO(W450)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -255,7 +255,7 @@ SCENARIO(W50)
 }
 
 /* Two flushes of one work: each waits, and each is told so. */
-SCENARIO(W51)
+SCENARIO(W451)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -300,7 +300,7 @@ static void waiting_queue(struct workqueue_struct *wq, bool (*call)(struct work_
 }
 
 /* A work flushes, and another cancels, a running work of the same queue and CPU. */
-SCENARIO(W52)
+SCENARIO(W452)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -329,7 +329,7 @@ static void cancel_a(void *arg)
 }
 
 /* cancel_work from a hard interrupt: idle, queued, running. */
-SCENARIO(W53)
+SCENARIO(W453)
 {
     struct workqueue_struct *o = alloc_ordered_workqueue("kit", 0);
     int cancelled = -1;
@@ -354,7 +354,7 @@ SCENARIO(W53)
 }
 
 /* Whether a work that is being cancelled is pending: newer kernels say no. */
-SCENARIO(W54)
+SCENARIO(W454)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
 
@@ -369,7 +369,7 @@ SCENARIO(W54)
 }
 
 /* A cancelled work on another queue: running there when it is cancelled, then queued on the first again. */
-SCENARIO(W55)
+SCENARIO(W455)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
     struct workqueue_struct *u = alloc_workqueue("kit", WQ_UNBOUND, 0);
@@ -389,7 +389,7 @@ SCENARIO(W55)
 }
 
 /* Cancelled and queued again behind others, it takes a new place. */
-SCENARIO(W56)
+SCENARIO(W456)
 {
     static struct kit_marks marks;
     struct workqueue_struct *o = alloc_ordered_workqueue("kit", 0);
@@ -410,8 +410,11 @@ SCENARIO(W56)
     answer_marks("order", &marks);
 }
 
-/* Flushes of a work that is cancelled while they wait for it. */
-SCENARIO(W57)
+/*
+ * A flush of a work that is cancelled while it is waited for. Linux's flush keeps the place of the work in the queue
+ * and so waits for what is before it; what is promised is that it returns and that the work does not run.
+ */
+SCENARIO(W457)
 {
     struct workqueue_struct *o = alloc_ordered_workqueue("kit", 0);
 
@@ -421,8 +424,6 @@ SCENARIO(W57)
     caller_start(&first, 2, flush_work, &a);
     answer("waits", caller_waits(&first));
     answer("cancelled", cancel_work(&a.work));
-    kit_settle();
-    answer("still", caller_waits(&first));
     item_open(&blocker, 1);
     answer("returned", caller_join(&first));
     destroy_workqueue(o);
@@ -430,5 +431,5 @@ SCENARIO(W57)
 }
 
 KIT_GROUP(works_sync, "works", KIT_ROW(W08), KIT_ROW(W09), KIT_ROW(W10), KIT_ROW(W11), KIT_ROW(W12), KIT_ROW(W13),
-          KIT_ROW(W14), KIT_ROW(W15), KIT_ROW(W16), KIT_ROW(W17), KIT_ROW(W24), KIT_ROW(W40), KIT_ROW(W50),
-          KIT_ROW(W51), KIT_ROW(W52), KIT_ROW(W53), KIT_ROW(W54), KIT_ROW(W55), KIT_ROW(W56), KIT_ROW(W57));
+          KIT_ROW(W14), KIT_ROW(W15), KIT_ROW(W16), KIT_ROW(W17), KIT_ROW(W24), KIT_ROW(W40), KIT_ROW(W450),
+          KIT_ROW(W451), KIT_ROW(W452), KIT_ROW(W453), KIT_ROW(W454), KIT_ROW(W455), KIT_ROW(W456), KIT_ROW(W457));

@@ -51,7 +51,8 @@ unsafe extern "C" {
     pub fn bottomhalf_freeze(attachment: *mut bottomhalf_attachment);
     pub fn bottomhalf_thaw(attachment: *mut bottomhalf_attachment);
     pub fn bottomhalf_get_counters(counters: *mut bottomhalf_counters);
-    pub fn bottomhalf_is_built_for_kmdf_1_33();
+    #[link_name = concat!("bottomhalf_is_built_for_kmdf_1_", env!("BOTTOMHALF_KMDF_MINOR"))]
+    pub fn bottomhalf_is_built_for_kmdf();
 
     pub fn bottomhalf_INIT_WORK(work: *mut c_void, func: Func);
     pub fn bottomhalf_INIT_DELAYED_WORK(dwork: *mut c_void, func: Func);
@@ -130,6 +131,7 @@ pub fn config() -> bottomhalf_config {
         reentrance: bottomhalf_c::attach::NON_REENTRANT,
         pin_bound: 0,
         high_resolution: 0,
+        reserved: [0; 2],
     }
 }
 

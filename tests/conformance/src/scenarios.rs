@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use kmdf_mock::world;
 
-use crate::machine::{Kind, Machine, Rules};
+use crate::machine::{Kind, Ran};
 
 unsafe extern "C" {
     fn conformance_run(group: *const c_char, only: *const c_char) -> c_int;
@@ -93,13 +93,64 @@ pub fn twice(scenarios: &[Scenario]) -> BTreeSet<&str> {
         .collect()
 }
 
-/// What a scenario may do that others may not.
-fn rules(scenario: &Scenario) -> Rules {
-    // What is asked about misuse warns, and may leave behind what it has broken.
-    match scenario.group.as_str() {
-        "misuse" => Rules::Misuse,
-        _ => Rules::Strict,
+/// The diagnostics that a scenario causes, always the same ones. All others cause none.
+const DIAGNOSTICS: [(&str, &[&str]); 19] = [
+    ("D26", &["BH05"]),
+    ("Q04", &["BH02"]),
+    ("Q19", &["BH19"]),
+    ("Q21", &["BH12"]),
+    ("Q23", &["BH21"]),
+    ("Q450", &["BH12"]),
+    ("Q451", &["BH19"]),
+    ("Q452", &["BH23"]),
+    ("T418", &["BH09"]),
+    ("T501", &["BH06"]),
+    ("T502", &["BH28"]),
+    ("W20", &["BH05"]),
+    ("W22", &["BH01"]),
+    ("W39", &["BH14"]),
+    ("W501", &["BH14"]),
+    ("W502", &["BH08"]),
+    ("W503", &["BH06"]),
+    ("W505", &["BH27"]),
+    ("W506", &["BH28"]),
+];
+
+/// Diagnostics of a detach that finds something left.
+const LEFT: [&str; 3] = ["BH10", "BH11", "BH13"];
+
+/// The codes of what was printed; a line that is none of bottomhalf's is itself.
+fn codes(printed: &[String]) -> BTreeSet<&str> {
+    printed
+        .iter()
+        .map(|line| {
+            let words = line.strip_prefix("bottomhalf ");
+            words
+                .and_then(|words| words.split(' ').next())
+                .unwrap_or(line)
+        })
+        .collect()
+}
+
+/// What a run of the scenario `id` has done beside its answer that it must not.
+fn amiss<R>(id: &str, ran: &Ran<R>) -> Option<String> {
+    let expected: BTreeSet<&str> = DIAGNOSTICS
+        .iter()
+        .filter(|(other, _)| *other == id)
+        .flat_map(|(_, codes)| codes.iter().copied())
+        .collect();
+    if ran.blocks != 0 {
+        return Some(format!("{} blocks of memory are not freed", ran.blocks));
     }
+    if ran.pending != 0 && !LEFT.iter().any(|code| expected.contains(code)) {
+        return Some(format!("{} items are left pending", ran.pending));
+    }
+    (codes(&ran.printed) != expected).then(|| {
+        format!(
+            "the diagnostics {expected:?} are expected, and it printed: {}",
+            ran.printed.join("; ")
+        )
+    })
 }
 
 /// The machine of a group.
@@ -122,18 +173,18 @@ impl Scenario {
     pub fn run(&self, seed: u64) -> Result<String, String> {
         lines().clear();
         let id = CString::new(self.id.as_str()).expect("a name has no zero");
-        let machine = Machine {
-            kind: kind(self),
-            rules: rules(self),
-        };
-        let ran = machine.run(seed, move || {
+        let ran = kind(self).run(seed, move || {
             // SAFETY: on a machine with the driver attached, one call at a time; the id outlives the call.
             unsafe { conformance_run(std::ptr::null(), id.as_ptr()) }
         })?;
-        if ran != 1 {
-            return Err(format!("{ran} scenarios ran instead of one"));
+        let answer = answer_of(&self.id, &lines())?;
+        if let Some(amiss) = amiss(&self.id, &ran) {
+            return Err(format!("{amiss}\nit answered: {answer}"));
         }
-        answer_of(&self.id, &lines())
+        if ran.result != 1 {
+            return Err(format!("{} scenarios ran instead of one", ran.result));
+        }
+        Ok(answer)
     }
 }
 
@@ -154,7 +205,8 @@ pub fn answer_of(id: &str, lines: &[String]) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Scenario, answer_of, twice};
+    use super::{Scenario, amiss, answer_of, twice};
+    use crate::machine::Ran;
 
     fn printed(lines: &[&str]) -> Result<String, String> {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
@@ -190,5 +242,39 @@ mod tests {
         let scenarios = ["T01", "T02", "T01"].map(scenario);
         assert_eq!(twice(&scenarios).into_iter().collect::<Vec<_>>(), ["T01"]);
         assert!(twice(&scenarios[..2]).is_empty());
+    }
+
+    fn ran(pending: u64, blocks: u32, printed: &[&str]) -> Ran<()> {
+        Ran {
+            result: (),
+            pending,
+            blocks,
+            printed: printed.iter().map(|line| (*line).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_a_run_must_not_do_is_found() {
+        assert_eq!(amiss("T01", &ran(0, 0, &[])), None);
+        assert_eq!(amiss("T418", &ran(0, 0, &["bottomhalf BH09 text"])), None);
+        for (id, pending, blocks, printed) in [
+            ("T01", 1, 0, &[][..]),
+            ("T01", 0, 1, &[]),
+            ("T01", 0, 0, &["bottomhalf BH09 text"]),
+            ("T01", 0, 0, &["WARNING: text"]),
+            ("T418", 0, 0, &[]),
+            ("T418", 0, 0, &["bottomhalf BH08 text"]),
+            (
+                "T418",
+                0,
+                0,
+                &["bottomhalf BH09 text", "bottomhalf BH08 text"],
+            ),
+        ] {
+            assert!(
+                amiss(id, &ran(pending, blocks, printed)).is_some(),
+                "{id} {printed:?}"
+            );
+        }
     }
 }

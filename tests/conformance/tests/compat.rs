@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use bottomhalf_conformance::machine::{Kind, Machine, Rules};
+use bottomhalf_conformance::machine::Kind;
 use kmdf_mock::world;
 
 /// Seeds of each test.
@@ -12,22 +12,18 @@ const SEEDS: u64 = 25;
 type Test = unsafe extern "C" fn() -> *const c_char;
 
 fn run(test: Test, seed: u64) -> Result<(), String> {
-    let machine = Machine {
-        kind: Kind::FourCpus,
-        // The tests of messages print.
-        rules: Rules::Misuse,
-    };
-    machine.run(seed, move || {
+    let ran = Kind::FourCpus.run(seed, move || {
         // SAFETY: on a machine with the environment there.
         let fault = unsafe { test() };
-        if fault.is_null() {
-            return Ok(());
-        }
         // SAFETY: not null: a literal.
-        Err(unsafe { CStr::from_ptr(fault) }
-            .to_string_lossy()
-            .into_owned())
-    })?
+        let text = (!fault.is_null()).then(|| unsafe { CStr::from_ptr(fault) });
+        text.map(|text| text.to_string_lossy().into_owned())
+    })?;
+    match ran.result {
+        Some(fault) => Err(fault),
+        None if ran.blocks != 0 => Err(format!("{} blocks are left", ran.blocks)),
+        None => Ok(()),
+    }
 }
 
 macro_rules! tests {
@@ -76,11 +72,14 @@ tests! {
 
 unsafe extern "C" {
     fn test_memory_leak() -> *const c_char;
+    fn test_reserve_leak() -> *const c_char;
 }
 
-/// The control: a block that is not freed is found.
+/// The controls: a block that is not freed is found.
 #[test]
 fn a_leak_is_found() {
     let error = run(test_memory_leak, 0).expect_err("a block is left");
-    assert_eq!(error, "1 blocks of memory are not freed");
+    assert!(error.contains("left 1 pool blocks"), "{error}");
+    let error = run(test_reserve_leak, 0).expect_err("a block is left");
+    assert_eq!(error, "1 blocks are left");
 }

@@ -5,6 +5,8 @@
 #include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/hrtimer.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
@@ -15,18 +17,30 @@
 /* Timers that can be armed at once. */
 #define SLOTS 16
 
-/* A timer of NT, and the hrtimer that has it now: from its start until its function has returned. */
+enum slot_state {
+    IDLE,
+    /* The thread waits for its time. */
+    ARMED,
+    /* Its interrupt is on its way. */
+    FIRED,
+    RUNNING,
+};
+
+/* What an hrtimer has from its start until its function has returned. */
 struct slot {
-    PEX_TIMER timer;
-    KDPC restart;
     struct hrtimer *user;
+    enum slot_state state;
     unsigned int cpu;
-    bool is_running;
 };
 
 static struct slot slots[SLOTS];
-/* Guards `user`, `cpu` and `is_running` of all slots. */
+/* Guards all slots, and the expiry of their users. */
 static DEFINE_SPINLOCK(slots_lock);
+/*
+ * Waits for the earliest expiry. A thread, and not a timer of NT: that expires in a DPC, which a CPU that is held
+ * at DISPATCH_LEVEL does not run.
+ */
+static struct task_struct *clock_task;
 
 void cpu_relax(void)
 {
@@ -108,7 +122,7 @@ void mdelay(unsigned long msecs)
         udelay(1000);
 }
 
-/* The slot of a timer that is armed or whose function runs. The lock is held. */
+/* The slot of a timer that is armed or whose function runs, or a free one for NULL. The lock is held. */
 static struct slot *slot_of(const struct hrtimer *timer)
 {
     unsigned int i;
@@ -120,20 +134,10 @@ static struct slot *slot_of(const struct hrtimer *timer)
     return NULL;
 }
 
-static void arm(struct slot *slot, ktime_t time)
+static void release_slot(struct slot *slot)
 {
-    ExSetTimer(slot->timer, time > 0 ? -((time + 99) / 100) : -1, 0, NULL);
-}
-
-/* The function has asked for another expiry, above DISPATCH_LEVEL. */
-static void restart(struct _KDPC *dpc, PVOID context, PVOID first, PVOID second)
-{
-    struct slot *slot = context;
-    struct hrtimer *timer = READ_ONCE(slot->user);
-
-    (void)dpc, (void)first, (void)second;
-    if (timer)
-        arm(slot, timer->compat_expires - ktime_get());
+    slot->state = IDLE;
+    slot->user = NULL;
 }
 
 /* In a hard interrupt of the CPU that has started the timer. */
@@ -146,42 +150,77 @@ static void expire(void *context)
 
     spin_lock_irqsave(&slots_lock, flags);
     timer = slot->user;
-    /* What was on its way when its timer was cancelled is nothing to the next user of the slot. */
-    if (timer && timer->compat_expires > ktime_get())
-        timer = NULL;
-    slot->is_running = timer != NULL;
+    /* Cancelled on the way. A next user is served only if its own interrupt is on its way as well. */
+    again = slot->state == FIRED;
+    if (again)
+        slot->state = RUNNING;
     spin_unlock_irqrestore(&slots_lock, flags);
-    if (!timer)
+    if (!again)
         return;
     again = timer->function(timer) == HRTIMER_RESTART;
-    if (again)
-        KeInsertQueueDpc(&slot->restart, NULL, NULL);
     /* A timer that does not go on may be gone by now. */
     spin_lock_irqsave(&slots_lock, flags);
-    slot->is_running = false;
-    if (!again)
-        slot->user = NULL;
+    if (again)
+        slot->state = ARMED;
+    else
+        release_slot(slot);
     spin_unlock_irqrestore(&slots_lock, flags);
+    if (again)
+        wake_up_process(clock_task);
 }
 
-static void timer_is_due(PEX_TIMER timer, PVOID context)
+/* Sends the interrupts that are due. Returns the jiffies until the next one. */
+static long fire(void)
 {
-    struct slot *slot = context;
+    ktime_t now = ktime_get(), next = KTIME_MAX;
+    unsigned long flags;
+    unsigned int i;
 
-    (void)timer;
-    compat_interrupt(slot->cpu, expire, slot);
+    for (i = 0; i < SLOTS; i++) {
+        bool is_due = false;
+        unsigned int cpu = 0;
+
+        spin_lock_irqsave(&slots_lock, flags);
+        if (slots[i].state == ARMED) {
+            ktime_t expires = slots[i].user->compat_expires;
+
+            is_due = expires <= now;
+            cpu = slots[i].cpu;
+            if (is_due)
+                slots[i].state = FIRED;
+            else if (expires < next)
+                next = expires;
+        }
+        spin_unlock_irqrestore(&slots_lock, flags);
+        if (is_due)
+            compat_interrupt(cpu, expire, &slots[i]);
+    }
+    if (next == KTIME_MAX)
+        return MAX_SCHEDULE_TIMEOUT;
+    return (long)((next - now) / (NSEC_PER_SEC / HZ)) + 1;
 }
 
-void hrtimer_init(struct hrtimer *timer, int clock, enum hrtimer_mode mode)
+static int clock_main(void *unused)
 {
-    (void)clock, (void)mode;
+    (void)unused;
+    for (;;) {
+        set_current_state(TASK_INTERRUPTIBLE);
+        if (kthread_should_stop())
+            return 0;
+        schedule_timeout(fire());
+    }
+}
+
+void hrtimer_init(struct hrtimer *timer, int clock_id, enum hrtimer_mode mode)
+{
+    (void)clock_id, (void)mode;
     memset(timer, 0, sizeof(*timer));
 }
 
-void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*function)(struct hrtimer *timer), int clock,
-                   enum hrtimer_mode mode)
+void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*function)(struct hrtimer *timer),
+                   int clock_id, enum hrtimer_mode mode)
 {
-    hrtimer_init(timer, clock, mode);
+    hrtimer_init(timer, clock_id, mode);
     timer->function = function;
 }
 
@@ -195,14 +234,13 @@ void hrtimer_start(struct hrtimer *timer, ktime_t time, enum hrtimer_mode mode)
     slot = slot_of(timer);
     if (!slot)
         slot = slot_of(NULL);
-    if (slot) {
-        slot->user = timer;
-        slot->cpu = raw_smp_processor_id();
-        timer->compat_expires = ktime_get() + time;
-    }
+    BUG_ON(!slot || slot->state == RUNNING);
+    slot->user = timer;
+    slot->state = ARMED;
+    slot->cpu = raw_smp_processor_id();
+    timer->compat_expires = ktime_get() + time;
     spin_unlock_irqrestore(&slots_lock, flags);
-    BUG_ON(!slot);
-    arm(slot, time);
+    wake_up_process(clock_task);
 }
 
 u64 hrtimer_forward_now(struct hrtimer *timer, ktime_t interval)
@@ -228,33 +266,21 @@ bool hrtimer_active(const struct hrtimer *timer)
     return active;
 }
 
-/* Whether the timer was armed, which it is no more; or else whether its function runs, in `is_running`. */
-static bool disarm(struct hrtimer *timer, bool *is_running)
-{
-    struct slot *slot;
-    unsigned long flags;
-    bool armed = false;
-
-    spin_lock_irqsave(&slots_lock, flags);
-    slot = slot_of(timer);
-    *is_running = slot && slot->is_running;
-    if (slot && !slot->is_running) {
-        armed = true;
-        slot->user = NULL;
-    }
-    spin_unlock_irqrestore(&slots_lock, flags);
-    return armed;
-}
-
 int hrtimer_cancel(struct hrtimer *timer)
 {
-    bool is_running;
-
     for (;;) {
-        bool armed = disarm(timer, &is_running);
+        enum slot_state state;
+        struct slot *slot;
+        unsigned long flags;
 
-        if (!is_running)
-            return armed;
+        spin_lock_irqsave(&slots_lock, flags);
+        slot = slot_of(timer);
+        state = slot ? slot->state : IDLE;
+        if (state == ARMED || state == FIRED)
+            release_slot(slot);
+        spin_unlock_irqrestore(&slots_lock, flags);
+        if (state != RUNNING)
+            return state != IDLE;
         cpu_relax();
     }
 }
@@ -263,25 +289,14 @@ int compat_timers_init(void)
 {
     unsigned int i;
 
-    for (i = 0; i < SLOTS; i++) {
-        slots[i].user = NULL;
-        slots[i].is_running = false;
-        KeInitializeDpc(&slots[i].restart, restart, &slots[i]);
-        slots[i].timer = ExAllocateTimer(timer_is_due, &slots[i], EX_TIMER_HIGH_RESOLUTION);
-        if (!slots[i].timer)
-            return -ENOMEM;
-    }
-    return 0;
+    for (i = 0; i < SLOTS; i++)
+        release_slot(&slots[i]);
+    clock_task = kthread_run(clock_main, NULL, "hrtimers");
+    return IS_ERR(clock_task) ? -ENOMEM : 0;
 }
 
 void compat_timers_exit(void)
 {
-    unsigned int i;
-
-    for (i = 0; i < SLOTS; i++) {
-        slots[i].user = NULL;
-        if (slots[i].timer)
-            ExDeleteTimer(slots[i].timer, TRUE, TRUE, NULL);
-        slots[i].timer = NULL;
-    }
+    if (!IS_ERR(clock_task))
+        kthread_stop(clock_task);
 }

@@ -232,3 +232,12 @@ const char *test_memory_above_dispatch(void)
     smp_call_function_single(0, release, block, 1);
     return NULL;
 }
+
+/* Leaves a block of the reserve, which the end of the environment counts. */
+const char *test_reserve_leak(void)
+{
+    char *block = NULL;
+
+    EXPECT(smp_call_function_single(1, allocate, &block, 1) == 0 && block);
+    return NULL;
+}

@@ -81,9 +81,11 @@ const char *test_completion_of_all(void)
     for (i = 0; i < 3; i++)
         tasks[i] = kthread_run(wait_and_count, NULL, "waiter/%d", i);
     complete_all(&done);
+    /* A thread that is stopped before it has begun does not begin. */
+    while (atomic_read(&count) < 3)
+        msleep(1);
     for (i = 0; i < 3; i++)
         EXPECT(kthread_stop(tasks[i]) == 0);
-    EXPECT(atomic_read(&count) == 3);
     /* It stays done, for any number. */
     wait_for_completion(&done);
     EXPECT(try_wait_for_completion(&done) && completion_done(&done));
@@ -241,6 +243,7 @@ const char *test_kthread_stop_wakes(void)
 static int tell_current(void *task)
 {
     *(struct task_struct **)task = current;
+    complete(&done);
     return current == *(struct task_struct **)task;
 }
 
@@ -255,8 +258,11 @@ const char *test_current(void)
 {
     static struct work_struct work;
     struct task_struct *told = NULL, *me = current;
-    struct task_struct *task = kthread_run(tell_current, &told, "teller");
+    struct task_struct *task;
 
+    init_completion(&done);
+    task = kthread_run(tell_current, &told, "teller");
+    wait_for_completion(&done);
     EXPECT(kthread_stop(task) == 1);
     EXPECT(told == task && told != me && current == me && me->pid != task->pid);
     init_completion(&done);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Timers that are precise and expire in a hard interrupt, on the CPU that started them. Only the pinned hard
- * mode exists: it is the one in which a driver finds itself in an interrupt.
+ * Timers that expire in a hard interrupt, on the CPU that started them; never early, and as late as a sleep by
+ * the tick may be. Only the pinned hard mode exists: in it a driver finds itself in an interrupt.
  */
 #ifndef COMPAT_LINUX_HRTIMER_H
 #define COMPAT_LINUX_HRTIMER_H
@@ -23,17 +23,14 @@ enum hrtimer_restart {
 
 struct hrtimer {
     enum hrtimer_restart (*function)(struct hrtimer *timer);
-    /* The rest is the environment's. */
-    void *compat_timer;
+    /* The environment's. */
     ktime_t compat_expires;
-    unsigned int compat_state;
-    unsigned int compat_cpu;
 };
 
 void hrtimer_init(struct hrtimer *timer, int clock, enum hrtimer_mode mode);
 void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*function)(struct hrtimer *timer), int clock,
                    enum hrtimer_mode mode);
-/* At most DISPATCH_LEVEL, or in the timer's own function. */
+/* Any context but the timer's own function. */
 void hrtimer_start(struct hrtimer *timer, ktime_t time, enum hrtimer_mode mode);
 /* In the timer's own function, before it returns HRTIMER_RESTART: moves the next expiry behind now. */
 u64 hrtimer_forward_now(struct hrtimer *timer, ktime_t interval);

@@ -22,6 +22,8 @@ extern crate alloc;
 extern crate std;
 
 mod attach;
+#[doc(hidden)]
+pub mod c_face;
 pub mod delayed_work;
 pub mod devm;
 #[cfg_attr(

@@ -166,6 +166,18 @@ diagnostics! {
         "no work of the queue has started for 30 s: NT's pool has no thread for it, and its rescuer \
          is busy with a work that does not end. Find the work that blocks; WQ_MEM_RECLAIM gives \
          the queue a rescuer of its own";
+    /// From C: a function, a name or a structure that a call needs is null.
+    NullArgument = "BH34",
+        "a function, name or structure that the call needs is NULL; nothing is done. Pass one, and \
+         check what the call returned";
+    /// From C: the driver was compiled with other headers, or for another KMDF, than the library.
+    ConfigMismatch = "BH35",
+        "the driver and the library do not fit each other; it is not attached. Compile both with the \
+         same HZ, KMDF minor version and headers, and fill the config with bottomhalf_config_init";
+    /// From C: an attachment that is not attached is used, or one that is is attached again.
+    WrongAttachment = "BH36",
+        "the attachment is not attached (never, not any more, or it is a copy), or it is and is to be \
+         attached again; nothing is done. Detach each attachment once, where it was attached";
 }
 
 /// A diagnostic about an item. The addresses are numbers: the item may be gone when it is printed.
@@ -249,6 +261,17 @@ pub(crate) fn report_max_active<B: Backend>(call: &str, name: &[u8], asked: i32)
         "bottomhalf {} {call}(workqueue \"{}\"): {} (max_active {asked})",
         diagnostic.code(),
         name.escape_ascii(),
+        diagnostic.advice()
+    ));
+}
+
+/// Prints that the driver's `what` is not the library's.
+#[cold]
+pub(crate) fn report_mismatch<B: Backend>(call: &str, what: &str, drivers: u32, librarys: u32) {
+    let diagnostic = Diagnostic::ConfigMismatch;
+    B::print(format_args!(
+        "bottomhalf {} {call}({what}: the driver has {drivers}, the library {librarys}): {}",
+        diagnostic.code(),
         diagnostic.advice()
     ));
 }

@@ -1,0 +1,291 @@
+#!/usr/bin/env bash
+# ci/linux-oracle.sh [OPTION]...: asks Linux itself. Builds the scenarios of tests/conformance as a module for
+# Debian's cloud kernels 6.1 and 6.12, boots both under QEMU (plain emulation, never KVM), and holds
+# what they print against tests/conformance/recorded; then runs the same scenarios on the simulated
+# KMDF, over 1 000 seeds, and holds those answers against the recorded ones.
+#   --kernel 6.1|6.12   only this kernel, and not our side
+#   --scenarios T04,W12 only these scenarios, and not our side: prints what the kernel answers
+#   --record            writes tests/conformance/recorded; as many boots as --boots says have to agree
+#   --boots N           how often each guest is booted (default 1, with --record 5)
+#   --seeds N           how many seeds on our side (default 1000)
+# Kernels and headers are downloaded and unpacked, never installed, under $ORACLE_CACHE (default
+# target/oracle/cache). Not shown: PREEMPT_RT, CPU hotplug, real hardware. Debian 12 on x86-64; QEMU, busybox,
+# cpio and gcc-12 come from apt-get if they are missing. Exit: 0 agreed, 1 not, 3 could not fetch.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+kernels=(6.1 6.12)
+scenarios=
+record=false
+boots=
+seeds=1000
+our_side=true
+while [ "$#" -gt 0 ]; do
+    case $1 in
+    --kernel) kernels=("$2") our_side=false && shift ;;
+    --scenarios) scenarios=$2 our_side=false && shift ;;
+    --record) record=true ;;
+    --boots) boots=$2 && shift ;;
+    --seeds) seeds=$2 && shift ;;
+    *) fail "unknown option $1; --help lists them" ;;
+    esac
+    shift
+done
+if [ -z "$boots" ]; then
+    if $record; then boots=5; else boots=1; fi
+fi
+cache=$(realpath -m "${ORACLE_CACHE:-target/oracle/cache}")
+work=$root/target/oracle
+suite=$root/tests/conformance
+mkdir -p "$cache" "$work"
+
+# How a guest is booted: its groups of scenarios, the machine, and the kernel's options beyond the common ones.
+readonly guests=(tasks timelines misuse)
+groups_of() { case $1 in tasks) echo tasklets,works,queues,delayed ;; *) echo "$1" ;; esac }
+# Orders that depend on time come from one CPU whose clock counts instructions; the rest needs four.
+machine_of() { case $1 in timelines) echo "-smp 1 -icount shift=3,sleep=off" ;; *) echo "-smp 4" ;; esac }
+# Above a threshold a work counts as CPU intensive (6.5 and later). Left alone, a kernel that finds its CPU slow
+# raises it; the timelines are the documentation's, which knows of none.
+options_of() {
+    case $1 in
+    timelines) echo "workqueue.cpu_intensive_thresh_us=1000000" ;;
+    *) echo "workqueue.cpu_intensive_thresh_us=10000" ;;
+    esac
+}
+
+cannot_fetch() {
+    cat "$temporary/fetch.log"
+    printf '%s: COULD NOT FETCH %s; nothing is known about the code\n' "$(basename "$0")" "$1" >&2
+    exit "$CANNOT_FETCH"
+}
+
+# need COMMAND PACKAGE: installs the package if there is no such command.
+updated=false
+need() {
+    command -v "$1" >/dev/null && return
+    $updated || apt-get update >"$temporary/fetch.log" 2>&1 || cannot_fetch "the lists of packages"
+    updated=true
+    apt-get install -y --no-install-recommends "$2" >>"$temporary/fetch.log" 2>&1 || cannot_fetch "$2"
+}
+
+# depends PACKAGE PATTERN: the last dependency of a package whose name matches.
+depends() { apt-cache depends "$1" | sed -n "s/^ *Depends: \($2\)\$/\1/p" | tail -n 1; }
+
+# packages SERIES: the packages of the newest cloud kernel of a series, as the lists name them.
+packages() {
+    local infix= image headers
+    [ "$1" = 6.1 ] || infix=-$1
+    image=$(depends "linux-image$infix-cloud-amd64" 'linux-image-[0-9].*') && [ -n "$image" ] || return 1
+    headers=linux-headers-${image#linux-image-}
+    echo "$image" "$headers" "$(depends "$headers" 'linux-headers-.*-common')" \
+        "$(depends "$headers" 'linux-kbuild-.*')"
+}
+
+# download SERIES: as the current user, because the one that apt drops to cannot write here.
+download() {
+    local names
+    names=$(packages "$1") || return 1
+    # shellcheck disable=SC2086
+    apt-get -o APT::Sandbox::User="$(id -un)" download $names
+}
+
+# unpack SERIES: fills $cache/SERIES, once; several of this script may share the cache.
+unpack() {
+    local series=$1 package
+    exec 9>"$cache/lock"
+    flock 9
+    if [ ! -f "$cache/$series/complete" ]; then
+        rm -rf "${cache:?}/$series"
+        mkdir -p "$temporary/packages-$series" "$cache/$series"
+        cd "$temporary/packages-$series"
+        if ! download "$series" >"$temporary/fetch.log" 2>&1; then
+            # The lists may be missing or older than what the archive still has.
+            { apt-get update && download "$series"; } >>"$temporary/fetch.log" 2>&1 || cannot_fetch "Linux $series"
+        fi
+        for package in *.deb; do
+            case $package in
+            linux-image-*) dpkg-deb --fsys-tarfile "$package" | tar -x -C "$cache/$series" --wildcards './boot/vmlinuz-*' ;;
+            *) dpkg-deb -x "$package" "$cache/$series" ;;
+            esac
+        done
+        cd "$root"
+        touch "$cache/$series/complete"
+    fi
+    # The headers of a flavour name the common ones by an absolute path.
+    sed -i "s#^include .*/usr/src/#include $cache/$series/usr/src/#" "$(headers "$series")/Makefile"
+    exec 9>&-
+}
+headers() { echo "$cache/$1"/usr/src/linux-headers-*-cloud-amd64; }
+release() { basename "$(headers "$1")" | sed 's/^linux-headers-//'; }
+
+# A file of scenarios that kit.c does not list would be built and never asked.
+check_files() {
+    local file
+    for file in $(sed -n 's/^KIT_GROUP(\([a-z_]*\),.*/\1/p' "$suite"/*.c); do
+        grep -q " file($file)" "$suite/kit.c" || fail "tests/conformance/kit.c does not list the file $file"
+    done
+}
+
+# build SERIES: the module, from a copy of the sources, because kbuild writes beside them.
+build() {
+    local series=$1 to=$work/$1/module file
+    mkdir -p "$to"
+    for file in "$to"/*.[ch]; do
+        [ -e "$suite/$(basename "$file")" ] || [[ $file == *.mod.c ]] || rm -f "$file"
+    done
+    for file in "$suite"/*.[ch] "$suite/Kbuild"; do
+        cmp -s "$file" "$to/$(basename "$file")" || cp "$file" "$to"
+    done
+    if ! make -C "$(headers "$series")" M="$to" CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$work/$series/make.log" 2>&1; then
+        grep -v '^make' "$work/$series/make.log" || true
+        fail "the scenarios do not build for Linux $series"
+    fi
+    pack "$series"
+}
+
+# pack SERIES: busybox, the module and what runs it, as the guest's first and only file system.
+pack() {
+    local tree=$work/$1/tree
+    rm -rf "$tree"
+    mkdir -p "$tree"/{bin,proc,sys,dev}
+    cp "$(command -v busybox)" "$tree/bin/busybox"
+    cp "$suite/guest/init" "$tree/init"
+    chmod +x "$tree/init"
+    cp "$work/$1/module/conformance.ko" "$tree"
+    (cd "$tree" && find . -print0 | cpio --null --create --format=newc --quiet) >"$work/$1/initramfs.cpio"
+}
+
+# wait_for FILE TEXT SECONDS PROCESS: until the text is in the file; not if the process ends or takes too long.
+wait_for() {
+    local tenths=$(($3 * 10))
+    while ! grep -qF -- "$2" "$1"; do
+        kill -0 "$4" 2>/dev/null || { grep -qF -- "$2" "$1"; return; }
+        [ "$((tenths--))" -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+# boot SERIES GUEST CONSOLE: boots a guest until its last answer; up to three times if the kernel does not get
+# as far as the first. A guest that stops after that is an answer too, and a failure.
+boot() {
+    local series=$1 guest=$2 console=$3 pid good attempt
+    for attempt in 1 2 3; do
+        : >"$console"
+        # shellcheck disable=SC2046
+        qemu-system-x86_64 -machine pc -accel tcg,thread=single -m 512 -nodefaults -no-user-config -display none \
+            -no-reboot -serial "file:$console" $(machine_of "$guest") \
+            -kernel "$cache/$series"/boot/vmlinuz-* -initrd "$work/$series/initramfs.cpio" \
+            -append "console=ttyS0 loglevel=6 printk.time=0 panic=-1 mitigations=off cryptomgr.notests audit=0 apparmor=0 nohz=off preempt=full tsc=reliable $(options_of "$guest") -- $(groups_of "$guest") $scenarios" \
+            >"$temporary/qemu.log" 2>&1 </dev/null &
+        pid=$!
+        good=true
+        wait_for "$console" 'ANSWERS FROM' 90 "$pid" || good=false
+        if $good; then
+            wait_for "$console" 'ANSWERS END' 300 "$pid" || good=false
+            kill "$pid" 2>/dev/null || true
+            wait "$pid" 2>/dev/null || true
+            $good && return
+            tail -n 40 "$console"
+            fail "Linux $series stopped in the guest of $guest; the console is in $console"
+        fi
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+        printf 'Linux %s did not boot at attempt %s\n' "$series" "$attempt"
+    done
+    cat "$temporary/qemu.log"
+    tail -n 40 "$console"
+    fail "Linux $series does not boot"
+}
+
+# is_wanted GUEST: whether a scenario that is asked for is in a group of this guest.
+is_wanted() {
+    local files group
+    [ -n "$scenarios" ] || return 0
+    files=$(grep -lE "KIT_ROW\((${scenarios//,/|})\)" "$suite"/*.c) || fail "there is no scenario $scenarios"
+    for group in $(sed -n 's/^KIT_GROUP([a-z_]*, "\([a-z]*\)".*/\1/p' $files); do
+        [[ ,$(groups_of "$1"), != *,$group,* ]] || return 0
+    done
+    return 1
+}
+
+# ask SERIES: every guest, $boots times; the answers are in $work/SERIES/answers.txt, in the order of their ids.
+ask() {
+    local series=$1 guest n console answers=$work/$1/answers
+    for ((n = 1; n <= boots; n++)); do
+        printf '# Linux %s\n' "$(release "$series")" >"$answers-$n.txt"
+        for guest in "${guests[@]}"; do
+            is_wanted "$guest" || continue
+            console=$work/$series/console-$guest-$n.txt
+            boot "$series" "$guest" "$console"
+            sed -n 's/\r$//; s/^ANSWER //p' "$console"
+        done | LC_ALL=C sort -V >>"$answers-$n.txt"
+        [ "$(wc -l <"$answers-$n.txt")" -gt 1 ] || fail "Linux $series answered nothing"
+        if [ "$n" -gt 1 ] && ! diff -u "$answers-1.txt" "$answers-$n.txt"; then
+            fail "Linux $series does not answer the same in boot $n as in boot 1"
+        fi
+    done
+    if grep ' HANG ' "$answers-1.txt"; then
+        fail "a scenario hangs on Linux $series"
+    fi
+    cp "$answers-1.txt" "$answers.txt"
+    printf 'Linux %s answered %s scenarios, the same in each of %s boots\n' "$(release "$series")" \
+        "$(grep -vc '^#' "$answers.txt")" "$boots"
+}
+
+# hold RECORDED ANSWERED: two files of answers, which begin with the name of the kernel.
+hold() {
+    if ! diff -u --label "recorded of $(head -n 1 "$1")" --label "answered by $(head -n 1 "$2")" \
+        <(tail -n +2 "$1") <(tail -n +2 "$2"); then
+        echo 'this Linux answers otherwise than recorded'
+        return 1
+    fi
+}
+
+need qemu-system-x86_64 qemu-system-x86
+need busybox busybox-static
+need cpio cpio
+need gcc-12 gcc-12
+need make make
+
+check_files
+for series in "${kernels[@]}"; do
+    step "Linux $series"
+    mkdir -p "$work/$series"
+    unpack "$series"
+    build "$series"
+    ask "$series"
+    recorded=$suite/recorded/linux-$series.txt
+    if [ -n "$scenarios" ]; then
+        tail -n +2 "$work/$series/answers.txt"
+    elif $record; then
+        cp "$work/$series/answers.txt" "$recorded"
+    else
+        hold "$recorded" "$work/$series/answers.txt" || exit 1
+        printf 'as recorded\n'
+    fi
+done
+[ -z "$scenarios" ] || exit 0
+
+step "Negative control: one answer of Linux changed"
+sed '0,/^T01 .*/s//T01 runs=2 state=0/' "$recorded" >"$temporary/changed.txt"
+expect_failure 'otherwise than recorded' hold "$temporary/changed.txt" "$work/$series/answers.txt"
+$our_side || exit 0
+
+# The last words of this step: what was asked, and of whom.
+asked() {
+    cargo run --quiet --release --locked -p bottomhalf-conformance --bin asked -- \
+        shim-api.md docs/facts/linux.md "$1" "$2"
+}
+fetch Cargo.toml
+
+step "Our side, over $seeds seeds"
+CONFORMANCE_SEEDS=$seeds cargo test --release --locked -p bottomhalf-conformance
+
+step "Negative control: a row that no kernel was asked"
+grep -v '^T01 ' "$work/6.1/answers.txt" >"$temporary/older.txt"
+grep -v '^T01 ' "$work/6.12/answers.txt" >"$temporary/newer.txt"
+expect_failure 'T01 was asked of no kernel' asked "$temporary/older.txt" "$temporary/newer.txt"
+
+step "What was asked"
+asked "$work/6.1/answers.txt" "$work/6.12/answers.txt"

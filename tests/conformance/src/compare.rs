@@ -1,0 +1,292 @@
+//! Holds what bottomhalf answers to the scenarios against what Linux answered.
+//!
+//! Answers are lines: the id of a row or of a scenario beyond the table of rows, a blank, and `key=value` pairs.
+//! What may differ is what the table *Deviations from Linux* of `shim-api.md` names, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The rows that no kernel can be asked, and why.
+pub const NOT_ASKABLE: [(&str, &str); 3] = [
+    (
+        "D30",
+        "rcu_work: not part of bottomhalf, for KMDF has no grace periods",
+    ),
+    ("Q25", "a kernel that is asked deadlocks"),
+    (
+        "DS5",
+        "from the documentation before Linux 3.7; since then the order is not fixed",
+    ),
+];
+
+/// One answer to each scenario: what one run of the suite prints.
+pub type Answers = BTreeMap<String, String>;
+
+/// Reads the lines of a run. Empty lines and those that begin with `#` are skipped.
+///
+/// # Errors
+/// A line that answers nothing, and a scenario that is answered twice.
+pub fn answers(text: &str) -> Result<Answers, String> {
+    let mut answers = Answers::new();
+    for line in text.lines().map(str::trim_end) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (id, answer) = line
+            .split_once(' ')
+            .ok_or_else(|| format!("this line answers nothing: {line}"))?;
+        if !is_id(id) {
+            return Err(format!("this line does not begin with an id: {line}"));
+        }
+        if answers.insert(id.to_owned(), answer.to_owned()).is_some() {
+            return Err(format!("{id} is answered twice"));
+        }
+    }
+    Ok(answers)
+}
+
+/// The rows of the table of facts, `docs/facts/linux.md`, that ask for a behaviour.
+#[must_use]
+pub fn rows(facts: &str) -> BTreeSet<String> {
+    facts
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
+        .filter(|id| is_id(id))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The ids in the first column of the table of deviations of the contract, `shim-api.md`.
+///
+/// # Errors
+/// The contract has no such table, or it names no row.
+pub fn deviations(contract: &str) -> Result<BTreeSet<String>, String> {
+    let table = contract
+        .split("\n## ")
+        .find(|section| section.starts_with("Deviations from Linux\n"))
+        .ok_or("the contract has no section `Deviations from Linux`")?;
+    let ids: BTreeSet<String> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix('|')?.split('|').next())
+        .flat_map(|cell| cell.split(|c: char| !c.is_ascii_alphanumeric()))
+        .filter(|word| is_id(word))
+        .map(str::to_owned)
+        .collect();
+    if ids.is_empty() {
+        return Err("the table of deviations names no row".to_owned());
+    }
+    Ok(ids)
+}
+
+/// Whether a word is the id of a row (`T04`, `DS1`) or of a scenario beyond the rows (`T401`).
+fn is_id(word: &str) -> bool {
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match &word[..word.len() - digits.len()] {
+        "T" | "W" | "Q" | "D" => all_digits && (2..=3).contains(&digits.len()),
+        "DS" => all_digits && (1..=3).contains(&digits.len()),
+        _ => false,
+    }
+}
+
+/// What the two kernels answered. Ours has to be the newer one's answer, or the older one's where only that was
+/// asked.
+#[derive(Debug, Clone, Default)]
+pub struct Linux {
+    /// Linux 6.1.
+    pub older: Answers,
+    /// Linux 6.12.
+    pub newer: Answers,
+}
+
+impl Linux {
+    /// The answer that ours is held against.
+    #[must_use]
+    pub fn answer(&self, id: &str) -> Option<&str> {
+        self.newer
+            .get(id)
+            .or_else(|| self.older.get(id))
+            .map(String::as_str)
+    }
+
+    /// Every scenario that a kernel was asked.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<&str> {
+        self.older
+            .keys()
+            .chain(self.newer.keys())
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// What the two answer differently: id, the older one's answer, the newer one's.
+    #[must_use]
+    pub fn disagreements(&self) -> Vec<(&str, &str, &str)> {
+        self.older
+            .iter()
+            .filter_map(|(id, older)| {
+                let newer = self.newer.get(id)?;
+                (older != newer).then_some((id.as_str(), older.as_str(), newer.as_str()))
+            })
+            .collect()
+    }
+}
+
+/// What bottomhalf answered, over any number of runs: of each different answer the first run that gave it.
+#[derive(Debug, Clone, Default)]
+pub struct Ours {
+    answers: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl Ours {
+    /// Adds the answers of a run, or some of them; `seed` names the run.
+    pub fn add(&mut self, seed: u64, answers: &Answers) {
+        for (id, answer) in answers {
+            self.answers
+                .entry(id.clone())
+                .or_default()
+                .entry(answer.clone())
+                .or_insert(seed);
+        }
+    }
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finding {
+    /// A scenario is answered otherwise than by Linux, and the contract does not say so.
+    Differs {
+        /// The scenario.
+        id: String,
+        /// What Linux answers.
+        linux: String,
+        /// What bottomhalf answers.
+        ours: String,
+        /// A run that does.
+        seed: u64,
+    },
+    /// A scenario did not come to its end, whether the contract names it or not.
+    Hangs {
+        /// The scenario.
+        id: String,
+        /// What it waited for.
+        ours: String,
+        /// A run that does.
+        seed: u64,
+    },
+    /// A scenario that Linux was asked has no answer of ours.
+    Missing(String),
+    /// A scenario of ours that no kernel was asked.
+    Unknown(String),
+    /// The contract names a deviation, and there is none.
+    DoesNotDeviate(String),
+    /// The contract names a deviation of something that is neither a row nor a scenario.
+    NoSuchRow(String),
+    /// A row that no kernel was asked, and that is not on the list of those that cannot be.
+    NotAsked(String),
+    /// A row is on the list of those that cannot be asked, and was asked, or is no row.
+    Askable(String),
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Differs {
+                id,
+                linux,
+                ours,
+                seed,
+            } => write!(
+                f,
+                "{id} differs\n  Linux: {linux}\n  ours:  {ours} (seed {seed})"
+            ),
+            Self::Hangs { id, ours, seed } => write!(f, "{id} {ours} (seed {seed})"),
+            Self::Missing(id) => write!(f, "{id} has no answer of ours"),
+            Self::Unknown(id) => write!(f, "{id} is not among the answers recorded of Linux"),
+            Self::DoesNotDeviate(id) => {
+                write!(
+                    f,
+                    "{id} is in the table of deviations and answers as Linux does"
+                )
+            }
+            Self::NoSuchRow(id) => write!(
+                f,
+                "{id} is in the table of deviations, and no row or scenario has that id"
+            ),
+            Self::NotAsked(id) => write!(f, "{id} was asked of no kernel"),
+            Self::Askable(id) => {
+                write!(
+                    f,
+                    "{id} is on the list of rows that cannot be asked and does not belong there"
+                )
+            }
+        }
+    }
+}
+
+/// Holds our answers against Linux's.
+#[must_use]
+pub fn hold(ours: &Ours, linux: &Linux, deviations: &BTreeSet<String>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, given) in &ours.answers {
+        let Some(expected) = linux.answer(id) else {
+            findings.push(Finding::Unknown(id.clone()));
+            continue;
+        };
+        if deviations.contains(id) && given.keys().all(|answer| answer == expected) {
+            findings.push(Finding::DoesNotDeviate(id.clone()));
+        }
+        for (answer, &seed) in given {
+            let (id, answer) = (id.clone(), answer.clone());
+            if answer.starts_with("HANG") {
+                let ours = answer;
+                findings.push(Finding::Hangs { id, ours, seed });
+            } else if answer != expected && !deviations.contains(&id) {
+                findings.push(Finding::Differs {
+                    id,
+                    linux: expected.to_owned(),
+                    ours: answer,
+                    seed,
+                });
+            }
+        }
+    }
+    for id in linux.ids() {
+        if !ours.answers.contains_key(id) {
+            findings.push(Finding::Missing(id.to_owned()));
+        }
+    }
+    findings
+}
+
+/// Holds what the kernels were asked against the table of rows, and the table of deviations against both.
+#[must_use]
+pub fn asked(
+    rows: &BTreeSet<String>,
+    linux: &Linux,
+    deviations: &BTreeSet<String>,
+) -> Vec<Finding> {
+    let asked = linux.ids();
+    let exempt: BTreeSet<&str> = NOT_ASKABLE.iter().map(|(id, _)| *id).collect();
+    let mut findings = Vec::new();
+    for row in rows {
+        if !asked.contains(row.as_str()) && !exempt.contains(row.as_str()) {
+            findings.push(Finding::NotAsked(row.clone()));
+        }
+    }
+    for id in exempt {
+        if asked.contains(id) || !rows.contains(id) {
+            findings.push(Finding::Askable(id.to_owned()));
+        }
+    }
+    for id in deviations {
+        if !rows.contains(id) && !asked.contains(id.as_str()) {
+            findings.push(Finding::NoSuchRow(id.clone()));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

@@ -27,7 +27,7 @@ if [ "${1:-}" = --write ]; then
 fi
 
 step "the log of the test run"
-if [ ! -s "$results" ] || [ -n "$(find src mock/src tests mock/tests examples -name '*.rs' -newer "$results" -print -quit)" ]; then
+if [ ! -s "$results" ] || [ -n "$(find src mock/src tests mock/tests capi/tests examples -name '*.rs' -newer "$results" -print -quit)" ]; then
     bash ci/test.sh
 fi
 printf '%s tests passed\n' "$(grep -c '^test .* \.\.\. ok$' "$results")"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What a driver image does beside Linux's calls: attach to KMDF before the first of them, detach after the last.
+ * What a driver image does beside Linux's calls: attach to KMDF before the first of them, detach after the
+ * last.
  *
  *     static struct bottomhalf_attachment attachment;
  *     struct bottomhalf_config config;
@@ -13,7 +14,7 @@
  *     BOTTOMHALF_HZ                  HZ, if it is not 250; the library is built with the same
  *     BOTTOMHALF_OWN_TYPES           see bottomhalf/types.h
  *     BOTTOMHALF_OWN_DEVM            see linux/devm-helpers.h
- *     BOTTOMHALF_ALLOW_POINTER_CUTS  leaves it to the compiler's options what it says of casts that cut a pointer
+ *     BOTTOMHALF_ALLOW_POINTER_CUTS  leaves it to the compiler's options whether a pointer may be cut
  */
 #ifndef BOTTOMHALF_H
 #define BOTTOMHALF_H
@@ -23,18 +24,18 @@
 #endif
 #include <wdf.h>
 
-#include <bottomhalf/compiler.h>
+#include <bottomhalf/items.h>
 #include <linux/jiffies.h>
 
 #ifndef KMDF_VERSION_MINOR
-#error "bottomhalf: KMDF_VERSION_MINOR is not defined: the WDK's build defines it, and wdf.h of a host build does"
+#error "bottomhalf: KMDF_VERSION_MINOR is not defined: the WDK's build does it, and wdf.h of a host build"
 #endif
 
 BOTTOMHALF_BEGIN
 
 /* Whether a work may run in parallel with itself. There is no default. */
 enum {
-    /* Never two instances of one work and function at once: Linux since 3.7. For drivers written after 2012. */
+    /* Never two instances of one work and function at once: Linux since 3.7, for drivers since 2012. */
     BOTTOMHALF_NON_REENTRANT = 1,
     /* A work that is queued while it runs may overlap itself, up to max_active: Linux before 3.7. */
     BOTTOMHALF_SELF_REENTRANT = 2
@@ -71,39 +72,41 @@ struct bottomhalf_counters {
     uint64_t rescues;
 };
 
-BOTTOMHALF_STATIC_ASSERT(sizeof(struct bottomhalf_config) == 20, "bottomhalf: the size of bottomhalf_config");
-BOTTOMHALF_STATIC_ASSERT(sizeof(struct bottomhalf_attachment) == 32, "bottomhalf: the size of bottomhalf_attachment");
-BOTTOMHALF_STATIC_ASSERT(sizeof(struct bottomhalf_counters) == 72, "bottomhalf: the size of bottomhalf_counters");
+BOTTOMHALF_SIZE(bottomhalf_config, 20);
+BOTTOMHALF_SIZE(bottomhalf_attachment, 32);
+BOTTOMHALF_SIZE(bottomhalf_counters, 72);
 
-/* bottomhalf_is_built_for_kmdf_1_33, if KMDF_VERSION_MINOR is 33. A library for another KMDF does not have it. */
+/* bottomhalf_is_built_for_kmdf_1_33, if KMDF_VERSION_MINOR is 33. A library for another KMDF lacks it. */
 #define BOTTOMHALF_PASTE_(a, b) a##b
 #define BOTTOMHALF_PASTE(a, b) BOTTOMHALF_PASTE_(a, b)
 #define BOTTOMHALF_IS_BUILT_FOR BOTTOMHALF_PASTE(bottomhalf_is_built_for_kmdf_1_, KMDF_VERSION_MINOR)
 void BOTTOMHALF_IS_BUILT_FOR(void);
 
 /*
- * Fills @config with the rule for works, and with what tells the library how the driver was compiled. A driver that is
- * compiled for another KMDF than the library does not link.
+ * Fills @config with the rule for works, and with what tells the library how the driver was compiled. A
+ * driver that is compiled for another KMDF than the library does not link.
  *
  * IRQL: any. Does not block.
  */
 BOTTOMHALF_IRQL_ANY
 static inline void bottomhalf_config_init(struct bottomhalf_config *config, unsigned int reentrance)
 {
-    struct bottomhalf_config made = { sizeof(struct bottomhalf_config), HZ, KMDF_VERSION_MINOR, reentrance, 0, 0,
-                                      { 0, 0 } };
+    struct bottomhalf_config made = {
+        sizeof(struct bottomhalf_config), HZ, KMDF_VERSION_MINOR, reentrance, 0, 0, { 0, 0 }
+    };
 
     BOTTOMHALF_IS_BUILT_FOR();
     *config = made;
 }
 
 /*
- * Makes everything that deferred work needs, on a control device of its own, or counts one more user of it. No device's
- * removal takes it from the others.
+ * Makes everything that deferred work needs, on a control device of its own, or counts one more user of it.
+ * No device's removal takes it from the others.
  *
- * STATUS_REVISION_MISMATCH: the driver was compiled for another library, which is said. STATUS_INVALID_PARAMETER: a
- * handle or pointer is NULL, or there is no such rule. STATUS_INVALID_DEVICE_REQUEST: above APC_LEVEL, attached
- * elsewhere or with another rule, or @attachment is attached. Otherwise what KMDF says.
+ * STATUS_REVISION_MISMATCH: the driver was compiled for another library, which is said.
+ * STATUS_INVALID_PARAMETER: a handle or pointer is NULL, or there is no such rule.
+ * STATUS_INVALID_DEVICE_REQUEST: above APC_LEVEL, attached elsewhere or with another rule, or @attachment is
+ * attached. Otherwise what KMDF says.
  *
  * IRQL: = PASSIVE. Blocks for another attach or detach.
  */
@@ -112,7 +115,8 @@ NTSTATUS bottomhalf_attach_driver(WDFDRIVER driver, const struct bottomhalf_conf
                                   struct bottomhalf_attachment *attachment);
 
 /*
- * bottomhalf_attach_driver() on a device: for images that cannot own a control device. A second attach names the same.
+ * bottomhalf_attach_driver() on a device: for images that cannot own a control device. A second attach names
+ * the same.
  *
  * IRQL: = PASSIVE. Blocks for another attach or detach.
  */
@@ -121,8 +125,8 @@ NTSTATUS bottomhalf_attach_device(WDFDEVICE device, const struct bottomhalf_conf
                                   struct bottomhalf_attachment *attachment);
 
 /*
- * Ends an attach. The last one refuses all queueing and runs what is pending; nothing of ours runs after it returns.
- * What was left over is reported (BH10, BH11, BH13). One that is not attached is refused, and said.
+ * Ends an attach. The last one refuses all queueing and runs what is pending; nothing of ours runs after it
+ * returns. What was left over is reported (BH10, BH11, BH13). One that is not attached is refused, and said.
  *
  * IRQL: = PASSIVE. Blocks.
  */
@@ -130,8 +134,8 @@ BOTTOMHALF_IRQL_PASSIVE
 void bottomhalf_detach(struct bottomhalf_attachment *attachment);
 
 /*
- * For EvtDeviceSelfManagedIoSuspend: WQ_FREEZABLE queues take works and start none. Returns when what runs on them has
- * ended.
+ * For EvtDeviceSelfManagedIoSuspend: WQ_FREEZABLE queues take works and start none. Returns when what runs on
+ * them has ended.
  *
  * IRQL: = PASSIVE. Blocks.
  */

@@ -95,12 +95,17 @@ impl Attachment {
     pub fn detach(self) {
         drop(self);
     }
+
+    /// As [`Self::detach`]; `false` if it did not happen.
+    pub(crate) fn end(&mut self) -> bool {
+        while self.thaw_once() {}
+        crate::kmdf::detach()
+    }
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        while self.thaw_once() {}
-        crate::kmdf::detach();
+        self.end();
     }
 }
 

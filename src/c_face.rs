@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use crate::attach::Attachment;
 use crate::engine::backend::Backend;
 use crate::engine::diagnostic::{Diagnostic, report, report_mismatch};
 use crate::kmdf::Kmdf;
@@ -26,4 +27,10 @@ pub fn wrong_attachment(call: &str, address: usize) {
 /// Prints a line where the diagnostics go.
 pub fn print(line: fmt::Arguments<'_>) {
     Kmdf::print(line);
+}
+
+/// Ends the attach of `attachment`, which is then not dropped any more; false if that is refused, which is
+/// said: it is attached as before.
+pub fn detach(attachment: &mut core::mem::ManuallyDrop<Attachment>) -> bool {
+    attachment.end()
 }

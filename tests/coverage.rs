@@ -28,7 +28,14 @@ use run::Run;
 use source::{Source, root};
 
 /// Where tests are.
-const TESTS: [&str; 5] = ["src", "tests", "mock/src", "mock/tests", "examples"];
+const TESTS: [&str; 6] = [
+    "src",
+    "tests",
+    "mock/src",
+    "mock/tests",
+    "capi/tests",
+    "examples",
+];
 
 /// How many tests of a function the list names.
 const NAMED: usize = 3;

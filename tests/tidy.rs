@@ -24,7 +24,14 @@ use cases::Case;
 use source::Source;
 
 /// Where tests are.
-const TESTS: [&str; 5] = ["src", "tests", "mock/src", "mock/tests", "examples"];
+const TESTS: [&str; 6] = [
+    "src",
+    "tests",
+    "mock/src",
+    "mock/tests",
+    "capi/tests",
+    "examples",
+];
 
 /// Files that are read as text.
 const TEXT: [&str; 10] = [
@@ -100,7 +107,8 @@ fn functions_and_rows_name_each_other() {
         public.len()
     );
     public.extend(contract::faces(&sources));
-    none(&contract::names(&contract_rows(), &public, &sources));
+    let all = source::files(&["src", "capi/src"], &[".rs"]);
+    none(&contract::names(&contract_rows(), &public, &all));
 }
 
 #[test]
@@ -136,7 +144,7 @@ fn diagnostics_have_rows_and_tests() {
     none(&complaints);
     assert!(codes.len() >= 15, "the codes are not seen: {codes:?}");
     let rows = misuse::rows(&file("shim-api.md").text);
-    let tests = source::files(&["tests"], &[".rs"]);
+    let tests = source::files(&["tests", "capi/tests"], &[".rs"]);
     let own = |source: &&Source| !source.file.starts_with("tests/tidy");
     let tested: BTreeSet<String> = tests
         .iter()
@@ -145,7 +153,14 @@ fn diagnostics_have_rows_and_tests() {
         .collect();
     none(&misuse::agree(&engine.file, &codes, &rows, &tested));
     let mut naming = source::files(
-        &["src", "docs", "examples", "shim-api.md", "README.md"],
+        &[
+            "src",
+            "capi/src",
+            "docs",
+            "examples",
+            "shim-api.md",
+            "README.md",
+        ],
         &[".rs", ".md"],
     );
     naming.extend(tests.into_iter().filter(|source| own(&source)));
@@ -155,7 +170,7 @@ fn diagnostics_have_rows_and_tests() {
 #[test]
 fn files_and_functions_are_short() {
     none(&house::lengths(&source::files(
-        &["src", "mock/src"],
+        &["src", "mock/src", "capi/src"],
         &[".rs"],
     )));
 }

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use bottomhalf::c_face::{config_mismatch, null_argument, wrong_attachment};
+use bottomhalf::c_face::{config_mismatch, detach, null_argument, wrong_attachment};
 use bottomhalf::{Attachment, Config, Counters, Host, Status, WorkReentrance, linux};
 
 /// NT's code of success.
@@ -49,6 +49,8 @@ pub struct bottomhalf_config {
     pub pin_bound: u8,
     /// [`Config::high_resolution`], unless zero.
     pub high_resolution: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
 }
 
 /// `struct bottomhalf_attachment`: the driver's memory, and what is in it while it is attached.
@@ -56,8 +58,8 @@ pub struct bottomhalf_config {
 pub struct bottomhalf_attachment {
     /// Derived from its own address while it is attached, so a copy is none.
     tag: AtomicUsize,
-    attachment: MaybeUninit<Attachment>,
-    reserved: [u64; 2],
+    /// Room for an [`Attachment`], reached by [`Self::place`].
+    room: [MaybeUninit<u64>; 3],
 }
 
 impl core::fmt::Debug for bottomhalf_attachment {
@@ -68,7 +70,11 @@ impl core::fmt::Debug for bottomhalf_attachment {
 
 /// What the driver has reserved in `bottomhalf.h`.
 const ROOM: usize = 32;
+const _: () = assert!(size_of::<bottomhalf_config>() == 20);
+const _: () = assert!(size_of::<bottomhalf_counters>() == 72);
 const _: () = assert!(size_of::<bottomhalf_attachment>() == ROOM);
+const _: () = assert!(size_of::<Attachment>() <= ROOM - size_of::<u64>());
+const _: () = assert!(align_of::<Attachment>() <= align_of::<u64>());
 
 /// `struct bottomhalf_counters`: [`Counters`], in their order.
 #[repr(C)]
@@ -100,6 +106,16 @@ impl bottomhalf_attachment {
         place.addr() ^ 0x4248_0001
     }
 
+    /// Where the attach is noted.
+    ///
+    /// # Safety
+    ///
+    /// `place` is the driver's memory.
+    unsafe fn place(place: *mut Self) -> *mut Attachment {
+        // SAFETY: by the caller's word; nothing is read.
+        unsafe { (&raw mut (*place).room).cast() }
+    }
+
     /// The tag at `place`, or a diagnostic if that is null.
     ///
     /// # Safety
@@ -128,7 +144,7 @@ impl bottomhalf_attachment {
             return None;
         }
         // SAFETY: the tag says that `attach` has written it, and it stays until the detach.
-        Some(unsafe { (*place).attachment.assume_init_ref() })
+        Some(unsafe { &*Self::place(place) })
     }
 }
 
@@ -164,7 +180,12 @@ unsafe fn checked(call: &str, config: *const bottomhalf_config) -> Result<Config
         NON_REENTRANT => WorkReentrance::NonReentrant,
         SELF_REENTRANT => WorkReentrance::SelfReentrant,
         other => {
-            config_mismatch(call, "the rule for works, 1 or 2", other, NON_REENTRANT);
+            config_mismatch(
+                call,
+                "number of the rule for works, at most",
+                other,
+                SELF_REENTRANT,
+            );
             return Err(Status::INVALID_PARAMETER.0);
         }
     };
@@ -202,7 +223,7 @@ unsafe fn attach(
     match unsafe { bottomhalf::attach(host, &config) } {
         Ok(made) => {
             // SAFETY: it is not attached, so nobody else uses it.
-            unsafe { (*attachment).attachment.write(made) };
+            unsafe { bottomhalf_attachment::place(attachment).write(made) };
             // ORDERING: Release publishes the attachment.
             tag.store(bottomhalf_attachment::tag_of(attachment), Ordering::Release);
             STATUS_SUCCESS
@@ -258,7 +279,8 @@ pub unsafe extern "C" fn bottomhalf_attach_device(
     }
 }
 
-/// [`Attachment::detach`]. An attachment that is not attached is reported (BH36, BH34) and left alone.
+/// [`Attachment::detach`]. An attachment that is not attached is reported (BH36, BH34) and left alone. Where a
+/// detach does not happen (BH06, BH07) the attachment is as before, and can be detached later.
 ///
 /// # Safety
 ///
@@ -276,8 +298,13 @@ pub unsafe extern "C" fn bottomhalf_detach(attachment: *mut bottomhalf_attachmen
     if taken.is_err() {
         return wrong_attachment(call, attachment.addr());
     }
-    // SAFETY: it was attached, and we alone have taken the tag away.
-    unsafe { (*attachment).attachment.assume_init_read() }.detach();
+    // SAFETY: it was attached, and we alone have taken the tag away; the memory stays. ManuallyDrop has the
+    // layout of what is in it.
+    let attached = unsafe { &mut *bottomhalf_attachment::place(attachment).cast() };
+    if !detach(attached) {
+        // ORDERING: Release, as in `attach`.
+        tag.store(own, Ordering::Release);
+    }
 }
 
 /// [`Attachment::freeze`]. An attachment that is not attached is reported (BH36, BH34).

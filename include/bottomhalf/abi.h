@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Every symbol of the library, in one place. What each does is said where the headers of linux/ wrap it, under the
- * name without its prefix. Figures have the same width on every ABI, so no prototype here has an `unsigned long`.
- * Drivers call none of these but those of bottomhalf.h.
+ * Every symbol of the library, in one place. What each does is said where the headers of linux/ wrap it,
+ * under the name without its prefix. Figures have the same width on every ABI, so no prototype here has an
+ * `unsigned long`. Drivers call none of these but those of bottomhalf.h.
  */
 #ifndef BOTTOMHALF_ABI_H
 #define BOTTOMHALF_ABI_H

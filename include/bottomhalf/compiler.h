@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What the headers ask of a compiler: C11, C17 or C++17, and of C the keyword __typeof__. GCC and Clang have it,
- * cl.exe has it from 19.39 on. Internal: drivers use none of these names but the four that are documented in
- * bottomhalf.h (BOTTOMHALF_HZ, BOTTOMHALF_OWN_TYPES, BOTTOMHALF_OWN_DEVM, BOTTOMHALF_ALLOW_POINTER_CUTS).
+ * What the headers ask of a compiler: C11, C17 or C++17, and of C the keyword __typeof__. GCC and Clang have
+ * it, cl.exe has it from 19.39 on. Internal: drivers use none of these names but the four that are documented
+ * in bottomhalf.h (BOTTOMHALF_HZ, BOTTOMHALF_OWN_TYPES, BOTTOMHALF_OWN_DEVM, BOTTOMHALF_ALLOW_POINTER_CUTS).
  */
 #ifndef BOTTOMHALF_COMPILER_H
 #define BOTTOMHALF_COMPILER_H
@@ -40,7 +40,7 @@
 #define BOTTOMHALF_END
 #endif
 
-/* Format strings are checked against their arguments: `format` and `first` are positions, counted from one. */
+/* Format strings are checked against their arguments; the positions of both are counted from one. */
 #if defined(__MINGW32__)
 #define BOTTOMHALF_PRINTF(format, first) __attribute__((__format__(ms_printf, format, first)))
 #elif defined(__GNUC__) || defined(__clang__)
@@ -50,8 +50,8 @@
 #endif
 
 /*
- * The annotations of the WDK, where its code analysis reads them. The levels are numbers here, so that they stand
- * before ntddk.h has been included too; the names are those of shim-api.md's column IRQL.
+ * The annotations of the WDK, where its code analysis reads them. The levels are numbers here, so that they
+ * stand before ntddk.h has been included too; the names are those of shim-api.md's column IRQL.
  */
 #if defined(_MSC_VER) && defined(_PREFAST_) && defined(__has_include)
 #if __has_include(<driverspecs.h>)

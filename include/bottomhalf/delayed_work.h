@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Delayed works, as linux/workqueue.h has them. A delayed work is a work that is queued after a number of jiffies, and
- * pending from when it is armed. A delay of zero uses no timer. Internal: drivers include linux/workqueue.h.
+ * Delayed works, as linux/workqueue.h has them. A delayed work is a work that is queued after a number of
+ * jiffies, and pending from when it is armed. A delay of zero uses no timer. Internal: drivers include
+ * linux/workqueue.h.
  *
  * Names and interfaces are Linux's, so that drivers compile unchanged; nothing else is taken from it.
  */
@@ -29,7 +30,7 @@
  *
  * IRQL: any. Does not block.
  */
-#define DECLARE_DEFERRABLE_WORK(name, func) struct delayed_work name = __DELAYED_WORK_INITIALIZER(name, func, 0)
+#define DECLARE_DEFERRABLE_WORK(name, func) DECLARE_DELAYED_WORK(name, func)
 
 BOTTOMHALF_BEGIN
 
@@ -109,13 +110,14 @@ static inline void destroy_delayed_work_on_stack(struct delayed_work *dwork)
 }
 
 /*
- * Queues @dwork on @wq after @delay jiffies, never earlier. True if this call made it pending; false if it was so
- * already, and an armed timer is left as it is, or if it is refused, as by queue_work().
+ * Queues @dwork on @wq after @delay jiffies, never earlier. True if this call made it pending; false if it
+ * was so already, and an armed timer is left as it is, or if it is refused, as by queue_work().
  *
  * IRQL: any. Does not block.
  */
 BOTTOMHALF_IRQL_ANY
-static inline bool queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *dwork, unsigned long delay)
+static inline bool queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *dwork,
+                                      unsigned long delay)
 {
     return bottomhalf_queue_delayed_work(wq, dwork, bottomhalf_delay(delay));
 }
@@ -155,13 +157,14 @@ static inline bool schedule_delayed_work_on(int cpu, struct delayed_work *dwork,
 }
 
 /*
- * Makes @dwork due on @wq @delay jiffies from now, whatever it was doing. True if it was pending; false if it was not
- * and is now, or if it is being cancelled by a _sync call, and then nothing happens.
+ * Makes @dwork due on @wq @delay jiffies from now, whatever it was doing. True if it was pending; false if it
+ * was not and is now, or if it is being cancelled by a _sync call, and then nothing happens.
  *
  * IRQL: any. Does not block.
  */
 BOTTOMHALF_IRQL_ANY
-static inline bool mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *dwork, unsigned long delay)
+static inline bool mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *dwork,
+                                    unsigned long delay)
 {
     return bottomhalf_mod_delayed_work(wq, dwork, bottomhalf_delay(delay));
 }
@@ -190,8 +193,8 @@ static inline bool cancel_delayed_work(struct delayed_work *dwork)
 }
 
 /*
- * Cancels @dwork, keeps it from being queued meanwhile, and waits until it does not run, also if it arms itself. True
- * if it was pending.
+ * Cancels @dwork, keeps it from being queued meanwhile, and waits until it does not run, also if it arms
+ * itself. True if it was pending.
  *
  * IRQL: = PASSIVE. Blocks while it runs, as cancel_work_sync() does.
  */

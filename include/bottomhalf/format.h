@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The names of workqueues are printed here and not in the library, which takes no variable arguments. On Windows that
- * is _vsnprintf, which the kernel exports too; elsewhere it is vsnprintf. Internal.
+ * The names of workqueues are printed here and not in the library, which takes no variable arguments. On
+ * Windows that is _vsnprintf, which the kernel exports too; elsewhere it is vsnprintf. Internal.
  */
 #ifndef BOTTOMHALF_FORMAT_H
 #define BOTTOMHALF_FORMAT_H
@@ -26,7 +26,8 @@ BOTTOMHALF_END
 BOTTOMHALF_BEGIN
 
 /*
- * A printed name. The library keeps 31 bytes and reports what is longer (BH23), so there is room for more than that.
+ * A printed name. The library keeps 31 bytes and reports what is longer (BH23), so there is room for more
+ * than that.
  */
 struct bottomhalf_name {
     char text[64];
@@ -37,7 +38,8 @@ struct bottomhalf_name {
 #pragma warning(disable : 4996)
 #endif
 /* NULL for no format; what is too long is cut off. */
-static inline const char *bottomhalf_print_name(struct bottomhalf_name *name, const char *format, va_list arguments)
+static inline const char *bottomhalf_print_name(struct bottomhalf_name *name, const char *format,
+                                                va_list arguments)
 {
     if (!format)
         return NULL;

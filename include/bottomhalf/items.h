@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The items that live in the driver's memory, and their static initialisers, which are constant expressions. Members
- * that drivers touch have Linux's names and meaning. What begins with bottomhalf_ is the engine's.
+ * The items that live in the driver's memory, and their static initialisers, which are constant expressions.
+ * Members that drivers touch have Linux's names and meaning. What begins with bottomhalf_ is the engine's.
  *
- * The layout is that of src/engine/item.rs on every ABI, which both sides assert. Where `unsigned long` has 32 bits
- * (LLP64) a member of that type is the low half of eight bytes.
+ * The layout is that of src/engine/item.rs on every ABI, which both sides assert. Where `unsigned long` has
+ * 32 bits (LLP64) a member of that type is the low half of eight bytes.
  *
  * Names and interfaces are Linux's; nothing else is taken from it.
  */
@@ -24,10 +24,37 @@ BOTTOMHALF_BEGIN
 #define BOTTOMHALF_ZERO_HIGH
 #endif
 
+/*
+ * What the function of a tasklet of the old form gets: an `unsigned long`, which in Linux has room for a
+ * pointer. On Windows the member has room for one too, and GCC and Clang say where it is touched that the
+ * type has not. That is a warning, whatever becomes of other warnings; the cast that cuts a pointer is an
+ * error of its own: see llp64.h.
+ */
+#ifdef BOTTOMHALF_LP64
+#define BOTTOMHALF_DATA unsigned long data;
+#define BOTTOMHALF_DATUM(data) (data)
+#else
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(BOTTOMHALF_ALLOW_POINTER_CUTS)
+#define BOTTOMHALF_DATA_ADVICE \
+    __attribute__((__deprecated__( \
+        "unsigned long has 32 bits on Windows and holds no pointer: use tasklet_setup() and from_tasklet(), " \
+        "or set data to (uintptr_t)pointer, for a function that takes a uintptr_t")))
+#define BOTTOMHALF_DATA_HAS_ADVICE 1
+#else
+#define BOTTOMHALF_DATA_ADVICE
+#endif
+#define BOTTOMHALF_DATA \
+    union { \
+        uintptr_t bottomhalf_data; \
+        uintptr_t data BOTTOMHALF_DATA_ADVICE; \
+    };
+#define BOTTOMHALF_DATUM(data) { (data) }
+#endif
+
 struct work_struct;
 struct workqueue_struct;
 
-/* The function of a work or delayed work; it is called at PASSIVE_LEVEL, on a WQ_BH queue at DISPATCH_LEVEL. */
+/* The function of a work or delayed work. It runs at PASSIVE_LEVEL, on a WQ_BH queue at DISPATCH_LEVEL. */
 typedef void (*work_func_t)(struct work_struct *work);
 
 /* A tasklet. Zeroed memory is one that was never initialised. */
@@ -44,8 +71,7 @@ struct tasklet_struct {
         void (*callback)(struct tasklet_struct *t);
         void (*func)(unsigned long data);
     };
-    /* What `func` gets. On Windows it has room for a pointer, and `unsigned long` has not: see llp64.h. */
-    uintptr_t data;
+    BOTTOMHALF_DATA
 };
 
 /* A work. Zeroed memory is one that was never initialised, and has no `func`. */
@@ -85,23 +111,25 @@ struct execute_work {
 #define BOTTOMHALF_UNLINKED ((struct list_head *)1)
 
 /* Initialisers without the names of members, which C++17 does not take. */
-#define BOTTOMHALF_WORK(function)                                                                                    \
-    {                                                                                                                \
-        { BOTTOMHALF_WORK_IDLE }, BOTTOMHALF_ZERO_HIGH { BOTTOMHALF_UNLINKED, BOTTOMHALF_UNLINKED }, (function)      \
+#define BOTTOMHALF_WORK(function) \
+    { \
+        { BOTTOMHALF_WORK_IDLE }, BOTTOMHALF_ZERO_HIGH \
+        { BOTTOMHALF_UNLINKED, BOTTOMHALF_UNLINKED }, (function) \
     }
-#define BOTTOMHALF_DELAYED_WORK(function)                                                                            \
-    {                                                                                                                \
-        BOTTOMHALF_WORK(function), { { NULL, NULL, NULL }, 0, BOTTOMHALF_ZERO_HIGH 0 }, NULL, 0, 0                   \
+#define BOTTOMHALF_DELAYED_WORK(function) \
+    { \
+        BOTTOMHALF_WORK(function), { { NULL, NULL, NULL }, 0, BOTTOMHALF_ZERO_HIGH 0 }, NULL, 0, 0 \
     }
-/* Of the union this initialises `callback`, its first member. */
-#define BOTTOMHALF_TASKLET(function, is_callback, disabled)                                                          \
-    {                                                                                                                \
-        NULL, 0, BOTTOMHALF_ZERO_HIGH { (disabled) }, (is_callback), { 0, 0, 0 }, { (function) }, 0                  \
+/* Of the first union this initialises `callback`, its first member. */
+#define BOTTOMHALF_TASKLET(function, is_callback, disabled, data) \
+    { \
+        NULL, 0, BOTTOMHALF_ZERO_HIGH \
+        { (disabled) }, (is_callback), { 0, 0, 0 }, { (function) }, BOTTOMHALF_DATUM(data) \
     }
 
-#define BOTTOMHALF_OFFSET(type, member, offset)                                                                      \
+#define BOTTOMHALF_OFFSET(type, member, offset) \
     BOTTOMHALF_STATIC_ASSERT(offsetof(struct type, member) == (offset), "bottomhalf: " #type "." #member)
-#define BOTTOMHALF_SIZE(type, size)                                                                                  \
+#define BOTTOMHALF_SIZE(type, size) \
     BOTTOMHALF_STATIC_ASSERT(sizeof(struct type) == (size), "bottomhalf: the size of " #type)
 
 BOTTOMHALF_SIZE(tasklet_struct, 40);
@@ -111,7 +139,11 @@ BOTTOMHALF_OFFSET(tasklet_struct, count, 16);
 BOTTOMHALF_OFFSET(tasklet_struct, use_callback, 20);
 BOTTOMHALF_OFFSET(tasklet_struct, callback, 24);
 BOTTOMHALF_OFFSET(tasklet_struct, func, 24);
+#ifdef BOTTOMHALF_LP64
 BOTTOMHALF_OFFSET(tasklet_struct, data, 32);
+#else
+BOTTOMHALF_OFFSET(tasklet_struct, bottomhalf_data, 32);
+#endif
 BOTTOMHALF_SIZE(work_struct, 32);
 BOTTOMHALF_OFFSET(work_struct, data, 0);
 BOTTOMHALF_OFFSET(work_struct, entry, 8);

@@ -42,9 +42,10 @@ enum {
 BOTTOMHALF_BEGIN
 
 /*
- * Makes a workqueue, with a name that is printed by @format and what follows @max_active, of which 31 bytes are kept.
- * @max_active works of it may run at once: per queueing CPU, or in all with WQ_UNBOUND; 0 means WQ_DFL_ACTIVE. NULL if
- * the kernel is out of memory, nothing is attached (BH03), or the flags exclude each other (BH21).
+ * Makes a workqueue, with a name that is printed by @format and what follows @max_active, of which 31 bytes
+ * are kept. @max_active works of it may run at once: per queueing CPU, or in all with WQ_UNBOUND; 0 means
+ * WQ_DFL_ACTIVE. NULL if the kernel is out of memory, nothing is attached (BH03), or the flags exclude each
+ * other (BH21).
  *
  * IRQL: = PASSIVE. Above APC_LEVEL no queue is made, and that is said (BH15).
  */
@@ -83,8 +84,8 @@ static inline struct workqueue_struct *alloc_ordered_workqueue(BOTTOMHALF_FORMAT
 }
 
 /*
- * Makes a queue with WQ_MEM_RECLAIM and a max_active of 1: one work at a time for each CPU, so not one in all. NULL as
- * alloc_workqueue().
+ * Makes a queue with WQ_MEM_RECLAIM and a max_active of 1: one work at a time for each CPU, so not one in
+ * all. NULL as alloc_workqueue().
  *
  * IRQL: = PASSIVE. Above APC_LEVEL no queue is made, and that is said (BH15).
  */
@@ -106,7 +107,8 @@ static inline struct workqueue_struct *create_singlethread_workqueue(const char 
 }
 
 /*
- * Makes a queue with WQ_FREEZABLE, WQ_UNBOUND, WQ_MEM_RECLAIM and a max_active of 1. NULL as alloc_workqueue().
+ * Makes a queue with WQ_FREEZABLE, WQ_UNBOUND, WQ_MEM_RECLAIM and a max_active of 1. NULL as
+ * alloc_workqueue().
  *
  * IRQL: = PASSIVE. Above APC_LEVEL no queue is made, and that is said (BH15).
  */
@@ -117,8 +119,8 @@ static inline struct workqueue_struct *create_freezable_workqueue(const char *na
 }
 
 /*
- * Waits until every work that is queued on @wq now has run; not for those queued later, nor for armed ones. From a work
- * of @wq (BH07), and at DISPATCH_LEVEL (BH06), it does not wait, and says so.
+ * Waits until every work that is queued on @wq now has run; not for those queued later, nor for armed ones.
+ * From a work of @wq (BH07), and at DISPATCH_LEVEL (BH06), it does not wait, and says so.
  *
  * IRQL: = PASSIVE. Blocks.
  */
@@ -129,8 +131,8 @@ static inline void flush_workqueue(struct workqueue_struct *wq)
 }
 
 /*
- * Runs what is pending on @wq and what its own works queue meanwhile, until it is empty. Others are refused meanwhile
- * (BH02). It waits where flush_workqueue() does.
+ * Runs what is pending on @wq and what its own works queue meanwhile, until it is empty. Others are refused
+ * meanwhile (BH02). It waits where flush_workqueue() does.
  *
  * IRQL: = PASSIVE. Blocks.
  */
@@ -141,8 +143,8 @@ static inline void drain_workqueue(struct workqueue_struct *wq)
 }
 
 /*
- * Drains @wq and frees it. Delayed works that are armed for it run once, at once, and are reported (BH10); no more are
- * armed (BH02). NULL is ignored. A system queue is left as it is (BH24).
+ * Drains @wq and frees it. Delayed works that are armed for it run once, at once, and are reported (BH10); no
+ * more are armed (BH02). NULL is ignored. A system queue is left as it is (BH24).
  *
  * IRQL: = PASSIVE. Blocks.
  */
@@ -153,8 +155,8 @@ static inline void destroy_workqueue(struct workqueue_struct *wq)
 }
 
 /*
- * Lets @max_active works of @wq run at once from now on. What was held back starts; what runs goes on. An ordered or
- * WQ_BH queue is left as it is (BH19).
+ * Lets @max_active works of @wq run at once from now on. What was held back starts; what runs goes on. An
+ * ordered or WQ_BH queue is left as it is (BH19).
  *
  * IRQL: <= DISPATCH. Does not block.
  */
@@ -165,8 +167,8 @@ static inline void workqueue_set_max_active(struct workqueue_struct *wq, int max
 }
 
 /*
- * Whether works that @cpu has queued on @wq wait for others of it to end, by max_active. A hint. WORK_CPU_UNBOUND asks
- * for the caller's CPU.
+ * Whether works that @cpu has queued on @wq wait for others of it to end, by max_active. A hint.
+ * WORK_CPU_UNBOUND asks for the caller's CPU.
  *
  * IRQL: any. Does not block.
  */
@@ -177,8 +179,9 @@ static inline bool workqueue_congested(int cpu, struct workqueue_struct *wq)
 }
 
 /*
- * The queues that every driver image has; NULL while nothing is attached. They are not to be destroyed (BH24). The name
- * says the flags; the newer names system_percpu_wq and system_dfl_wq are system_wq and system_unbound_wq.
+ * The queues that every driver image has; NULL while nothing is attached. They are not to be destroyed
+ * (BH24). The name says the flags; the newer names system_percpu_wq and system_dfl_wq are system_wq and
+ * system_unbound_wq.
  *
  * IRQL: any. Does not block.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Works, as linux/workqueue.h has them. A work is a function that runs later at PASSIVE_LEVEL and may block. Queueing
- * makes it pending, once; it stops being so just before its function is called, which may free it or queue it again.
- * Internal: drivers include linux/workqueue.h.
+ * Works, as linux/workqueue.h has them. A work is a function that runs later at PASSIVE_LEVEL and may block.
+ * Queueing makes it pending, once; it stops being so just before its function is called, which may free it or
+ * queue it again. Internal: drivers include linux/workqueue.h.
  *
  * Names and interfaces are Linux's, so that drivers compile unchanged; nothing else is taken from it.
  */
@@ -52,8 +52,8 @@
 BOTTOMHALF_BEGIN
 
 /*
- * Makes @work ready. Plain stores; nothing can fail. @work is not pending; while it runs, the new function counts for
- * the next queueing.
+ * Makes @work ready. Plain stores; nothing can fail. @work is not pending; while it runs, the new function
+ * counts for the next queueing.
  *
  * IRQL: any. Does not block.
  */
@@ -89,8 +89,9 @@ static inline void destroy_work_on_stack(struct work_struct *work)
 }
 
 /*
- * Queues @work on @wq. True if this call made it pending; false if it was so already, is disabled, is being cancelled
- * by a _sync call, or is refused, which is reported. In either case the run sees the stores made before the call.
+ * Queues @work on @wq. True if this call made it pending; false if it was so already, is disabled, is being
+ * cancelled by a _sync call, or is refused, which is reported. In either case the run sees the stores made
+ * before the call.
  *
  * IRQL: any. Does not block.
  */
@@ -112,8 +113,8 @@ static inline bool schedule_work(struct work_struct *work)
 }
 
 /*
- * queue_work() for @cpu: on a bound queue the function runs there. A CPU that is not active is reported (BH18), and the
- * work runs elsewhere. WORK_CPU_UNBOUND asks for nothing.
+ * queue_work() for @cpu: on a bound queue the function runs there. A CPU that is not active is reported
+ * (BH18), and the work runs elsewhere. WORK_CPU_UNBOUND asks for nothing.
  *
  * IRQL: any. Does not block.
  */
@@ -146,10 +147,11 @@ static inline bool cancel_work(struct work_struct *work)
 }
 
 /*
- * Cancels @work, keeps it from being queued meanwhile, and waits until it does not run. True if it was pending. From its
- * own function (BH07), and at DISPATCH_LEVEL (BH06), it does not wait, and says so.
+ * Cancels @work, keeps it from being queued meanwhile, and waits until it does not run. True if it was
+ * pending. From its own function (BH07), and at DISPATCH_LEVEL (BH06), it does not wait, and says so.
  *
- * IRQL: = PASSIVE. Blocks while it runs. For a work that was on a WQ_BH queue last, also DISPATCH_LEVEL: there it spins.
+ * IRQL: = PASSIVE. Blocks while it runs. For a work that was on a WQ_BH queue last, also DISPATCH_LEVEL:
+ * there it spins.
  */
 static inline bool cancel_work_sync(struct work_struct *work)
 {
@@ -157,8 +159,8 @@ static inline bool cancel_work_sync(struct work_struct *work)
 }
 
 /*
- * Waits until the instance of @work that is queued and those that run have ended. True if it waited. From its own
- * function (BH07), and at DISPATCH_LEVEL (BH06), it returns false at once, and says so.
+ * Waits until the instance of @work that is queued and those that run have ended. True if it waited. From its
+ * own function (BH07), and at DISPATCH_LEVEL (BH06), it returns false at once, and says so.
  *
  * IRQL: = PASSIVE. Blocks.
  */
@@ -202,7 +204,8 @@ static inline struct work_struct *current_work(void)
 }
 
 /*
- * Disables @work once more, so that queueing it is refused, and cancels it; does not wait. True if it was pending.
+ * Disables @work once more, so that queueing it is refused, and cancels it; does not wait. True if it was
+ * pending.
  *
  * IRQL: any. Does not block.
  */
@@ -258,8 +261,9 @@ static inline int64_t bottomhalf_run_on_cpu(void *arg)
 }
 
 /*
- * Runs @func(@arg) on @cpu, as a work of system_wq, and returns what it returns. -ENODEV (-19): the CPU is not active,
- * or nothing is attached. -EDEADLK (-35): it would run behind the caller (BH07). -EINVAL (-22): at DISPATCH_LEVEL (BH06).
+ * Runs @func(@arg) on @cpu, as a work of system_wq, and returns what it returns. -ENODEV (-19): the CPU is
+ * not active, or nothing is attached. -EDEADLK (-35): it would run behind the caller (BH07). -EINVAL (-22):
+ * at DISPATCH_LEVEL (BH06).
  *
  * IRQL: = PASSIVE. Blocks.
  */
@@ -285,8 +289,8 @@ static inline long work_on_cpu_safe(int cpu, long (*func)(void *), void *arg)
 }
 
 /*
- * Runs @func as a work on every active CPU, and waits for all. 0, or as work_on_cpu(); -ENOMEM (-12) if there is no
- * memory for the works.
+ * Runs @func as a work on every active CPU, and waits for all. 0, or as work_on_cpu(); -ENOMEM (-12) if there
+ * is no memory for the works.
  *
  * IRQL: = PASSIVE. Blocks.
  */
@@ -297,8 +301,8 @@ static inline int schedule_on_each_cpu(work_func_t func)
 }
 
 /*
- * Calls @func where it may block: now, and returns 0; or, above APC_LEVEL, as a work of system_wq, and returns 1. @ew
- * stays in place until then.
+ * Calls @func where it may block: now, and returns 0; or, above APC_LEVEL, as a work of system_wq, and
+ * returns 1. @ew stays in place until then.
  *
  * IRQL: any. Blocks if the function does.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Bottom halves off and on. They are the tasklets of a CPU and the works of its WQ_BH queues, and they are off while
- * the IRQL is DISPATCH_LEVEL or above.
+ * Bottom halves off and on. They are the tasklets of a CPU and the works of its WQ_BH queues, and they are
+ * off while the IRQL is DISPATCH_LEVEL or above.
  *
  * Names and interfaces are Linux's, so that drivers compile unchanged; nothing else is taken from it.
  */
@@ -14,8 +14,8 @@ BOTTOMHALF_BEGIN
 
 /*
  * Turns the bottom halves of this CPU off. The caller stays on it, at DISPATCH_LEVEL, until the matching
- * local_bh_enable(). It nests, in the order of the locks taken meanwhile. Not attached (BH03), or in an interrupt
- * (BH17), it does nothing.
+ * local_bh_enable(). It nests, in the order of the locks taken meanwhile. Not attached (BH03), or in an
+ * interrupt (BH17), it does nothing.
  *
  * IRQL: <= DISPATCH. Does not block.
  */
@@ -26,8 +26,8 @@ static inline void local_bh_disable(void)
 }
 
 /*
- * Takes one local_bh_disable() back. The outermost runs what is scheduled on this CPU before it returns. Without a
- * disable, or in an interrupt, it does nothing (BH17).
+ * Takes one local_bh_disable() back. The outermost runs what is scheduled on this CPU before it returns.
+ * Without a disable, or in an interrupt, it does nothing (BH17).
  *
  * IRQL: <= DISPATCH. Does not block.
  */

@@ -3,10 +3,10 @@
  * What a device takes back when it goes: works and delayed works that are cancelled then.
  *
  * Linux hangs them on its struct device, which is not ours. A port that has one, and Linux's
- * devm_add_action(dev, action, data) for it, defines BOTTOMHALF_OWN_DEVM and includes that first: then the two helpers
- * have Linux's three arguments. Otherwise the list is a struct devm_list in the device's context, which is empty when
- * it is zeroed, each entry is a struct devm_action beside its item, and devm_release_all() is called from
- * EvtDeviceReleaseHardware or EvtCleanupCallback; nothing is allocated.
+ * devm_add_action(dev, action, data) for it, defines BOTTOMHALF_OWN_DEVM and includes that first: then the
+ * two helpers have Linux's three arguments. Otherwise the list is a struct devm_list in the device's context,
+ * which is empty when it is zeroed, each entry is a struct devm_action beside its item, and
+ * devm_release_all() is called from EvtDeviceReleaseHardware or EvtCleanupCallback; nothing is allocated.
  *
  * Names and interfaces are Linux's; nothing else is taken from it.
  */
@@ -37,7 +37,8 @@ static inline int devm_work_autocancel(struct device *dev, struct work_struct *w
     return devm_add_action(dev, bottomhalf_devm_cancel_work, work);
 }
 
-static inline int devm_delayed_work_autocancel(struct device *dev, struct delayed_work *dwork, work_func_t func)
+static inline int devm_delayed_work_autocancel(struct device *dev, struct delayed_work *dwork,
+                                               work_func_t func)
 {
     INIT_DELAYED_WORK(dwork, func);
     return devm_add_action(dev, bottomhalf_devm_cancel_delayed_work, dwork);
@@ -61,13 +62,14 @@ BOTTOMHALF_SIZE(devm_list, 8);
 BOTTOMHALF_SIZE(devm_action, 24);
 
 /*
- * Has @release called with @data when @device goes. 0, or -EBUSY (-16) if @action is on a list already (BH26).
+ * Has @release called with @data when @device goes. 0, or -EBUSY (-16) if @action is on a list already
+ * (BH26).
  *
  * IRQL: any. Does not block.
  */
 BOTTOMHALF_IRQL_ANY
-static inline int devm_add_action(struct devm_list *device, struct devm_action *action, void (*release)(void *),
-                                  void *data)
+static inline int devm_add_action(struct devm_list *device, struct devm_action *action,
+                                  void (*release)(void *), void *data)
 {
     return bottomhalf_devm_add_action(device, action, release, data);
 }
@@ -84,8 +86,8 @@ static inline void devm_release_all(struct devm_list *device)
 }
 
 /*
- * INIT_WORK(), and a cancel_work_sync() when @device goes. Returns as devm_add_action(), and leaves the work as it is
- * if that is not 0.
+ * INIT_WORK(), and a cancel_work_sync() when @device goes. Returns as devm_add_action(), and leaves the work
+ * as it is if that is not 0.
  *
  * IRQL: any. Does not block.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tasklets. A tasklet is a function that runs soon, at DISPATCH_LEVEL, on the CPU that scheduled it, and never on two
- * CPUs at once. shim-api.md is the contract; each comment here says the highest level of its call.
+ * Tasklets. A tasklet is a function that runs soon, at DISPATCH_LEVEL, on the CPU that scheduled it, and
+ * never on two CPUs at once. shim-api.md is the contract; each comment here says the highest level of its
+ * call.
  *
  * Names and interfaces are Linux's, so that drivers compile unchanged; nothing else is taken from it.
  */
@@ -24,30 +25,33 @@ enum {
  *
  * IRQL: any. Does not block.
  */
-#define DECLARE_TASKLET(name, callback) struct tasklet_struct name = BOTTOMHALF_TASKLET(callback, true, 0)
+#define DECLARE_TASKLET(name, callback) \
+    struct tasklet_struct name = BOTTOMHALF_TASKLET(callback, true, 0, 0)
 
 /*
  * Defines a tasklet that is disabled once.
  *
  * IRQL: any. Does not block.
  */
-#define DECLARE_TASKLET_DISABLED(name, callback) struct tasklet_struct name = BOTTOMHALF_TASKLET(callback, true, 1)
+#define DECLARE_TASKLET_DISABLED(name, callback) \
+    struct tasklet_struct name = BOTTOMHALF_TASKLET(callback, true, 1, 0)
 
 /*
- * Defines a tasklet of the old form. Its function gets the member `data`, which is zero until the driver sets it.
+ * Defines a tasklet of the old form. Its function gets the member `data`, which is zero until the driver sets
+ * it.
  *
  * IRQL: any. Does not block.
  */
-#define DECLARE_TASKLET_OLD(name, func)                                                                              \
-    struct tasklet_struct name = BOTTOMHALF_TASKLET(BOTTOMHALF_CALLBACK(BOTTOMHALF_OLD(func)), false, 0)
+#define DECLARE_TASKLET_OLD(name, func) \
+    struct tasklet_struct name = BOTTOMHALF_TASKLET(BOTTOMHALF_CALLBACK(BOTTOMHALF_OLD(func)), false, 0, 0)
 
 /*
  * Defines a tasklet of the old form that is disabled once.
  *
  * IRQL: any. Does not block.
  */
-#define DECLARE_TASKLET_DISABLED_OLD(name, func)                                                                     \
-    struct tasklet_struct name = BOTTOMHALF_TASKLET(BOTTOMHALF_CALLBACK(BOTTOMHALF_OLD(func)), false, 1)
+#define DECLARE_TASKLET_DISABLED_OLD(name, func) \
+    struct tasklet_struct name = BOTTOMHALF_TASKLET(BOTTOMHALF_CALLBACK(BOTTOMHALF_OLD(func)), false, 1, 0)
 
 /*
  * In a callback: what has the tasklet as its member `field`. The type is that of *@var.
@@ -59,22 +63,23 @@ enum {
 BOTTOMHALF_BEGIN
 
 /*
- * Makes @t ready, with a callback that gets the tasklet. Plain stores; nothing can fail. @t is neither scheduled nor
- * running.
+ * Makes @t ready, with a callback that gets the tasklet. Plain stores; nothing can fail. @t is neither
+ * scheduled nor running.
  *
  * IRQL: any. Does not block.
  */
 BOTTOMHALF_IRQL_ANY
 static inline void tasklet_setup(struct tasklet_struct *t, void (*callback)(struct tasklet_struct *))
 {
-    struct tasklet_struct made = BOTTOMHALF_TASKLET(callback, true, 0);
+    struct tasklet_struct made = BOTTOMHALF_TASKLET(callback, true, 0, 0);
 
     *t = made;
 }
 
 /*
- * Makes @t run soon on this CPU, after its high-priority tasklets. One that is scheduled already stays where it is, and
- * its run sees the stores made before this call. A disabled one stays scheduled until it is enabled.
+ * Makes @t run soon on this CPU, after its high-priority tasklets. One that is scheduled already stays where
+ * it is, and its run sees the stores made before this call. A disabled one stays scheduled until it is
+ * enabled.
  *
  * IRQL: any. Does not block.
  */
@@ -118,8 +123,8 @@ static inline void tasklet_disable_nosync(struct tasklet_struct *t)
 }
 
 /*
- * Disables @t once more and spins until it does not run. Where the run is under the caller it cannot end: then the call
- * does not wait, and says so (BH16).
+ * Disables @t once more and spins until it does not run. Where the run is under the caller it cannot end:
+ * then the call does not wait, and says so (BH16).
  *
  * IRQL: any. Spins while it runs on another CPU.
  */
@@ -130,8 +135,8 @@ static inline void tasklet_disable_in_atomic(struct tasklet_struct *t)
 }
 
 /*
- * Takes one disable back. With the last one a tasklet that was scheduled meanwhile runs, on the CPU that scheduled it.
- * One too many is reported (BH09).
+ * Takes one disable back. With the last one a tasklet that was scheduled meanwhile runs, on the CPU that
+ * scheduled it. One too many is reported (BH09).
  *
  * IRQL: any. Does not block.
  */
@@ -142,8 +147,8 @@ static inline void tasklet_enable(struct tasklet_struct *t)
 }
 
 /*
- * Waits until @t is over. A scheduled one runs first, a disabled one when it is enabled; schedules meanwhile are lost,
- * also its own. After it the memory may be freed.
+ * Waits until @t is over. A scheduled one runs first, a disabled one when it is enabled; schedules meanwhile
+ * are lost, also its own. After it the memory may be freed.
  *
  * IRQL: = PASSIVE. Blocks. At DISPATCH_LEVEL it does nothing, and says so (BH06).
  */
@@ -165,8 +170,8 @@ static inline bool tasklet_trylock(struct tasklet_struct *t)
 }
 
 /*
- * Takes the lock of tasklet_trylock() off. What was scheduled meanwhile runs, on the CPU that scheduled it. One that is
- * not locked is reported (BH29).
+ * Takes the lock of tasklet_trylock() off. What was scheduled meanwhile runs, on the CPU that scheduled it.
+ * One that is not locked is reported (BH29).
  *
  * IRQL: any. Does not block.
  */

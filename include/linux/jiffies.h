@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Jiffies. Linux counts them in an `unsigned long`. On Windows that has 32 bits, so there they wrap as on a 32-bit
- * Linux: five minutes after the start, and then every 198 days at HZ 250. time_after() and its kin see past that.
+ * Jiffies. Linux counts them in an `unsigned long`. On Windows that has 32 bits, so there they wrap as on a
+ * 32-bit Linux: five minutes after the start, and then every 198 days at HZ 250. time_after() and its kin see
+ * past that.
  *
  * HZ is 250, or BOTTOMHALF_HZ. The library is built with one too; an attach with another is refused.
  *
@@ -19,7 +20,7 @@
 #ifndef HZ
 #define HZ BOTTOMHALF_HZ
 #elif HZ != BOTTOMHALF_HZ
-#error "bottomhalf: HZ is defined and is not BOTTOMHALF_HZ: define BOTTOMHALF_HZ, for the library too, and not HZ"
+#error "bottomhalf: HZ is not BOTTOMHALF_HZ: define BOTTOMHALF_HZ, for the library too, and leave HZ to us"
 #endif
 BOTTOMHALF_STATIC_ASSERT(HZ >= 12 && HZ <= 12287, "bottomhalf: HZ is 12 to 12287");
 
@@ -156,8 +157,8 @@ static inline unsigned long long jiffies_to_nsecs(unsigned long j)
 }
 
 /*
- * @j moved to a whole second of @cpu, so that what may be late runs together: down if it is less than a quarter past
- * one, else up. A time that would not be in the future stays as it is.
+ * @j moved to a whole second of @cpu, so that what may be late runs together: down if it is less than a
+ * quarter past one, else up. A time that would not be in the future stays as it is.
  *
  * IRQL: any. Does not block.
  */
@@ -263,11 +264,13 @@ BOTTOMHALF_END
 #define BOTTOMHALF_IS(type, x) (sizeof((__typeof__(x) *)0 == (type *)0) != 0)
 #endif
 #define BOTTOMHALF_LONGS(a, b) (BOTTOMHALF_IS(unsigned long, a) && BOTTOMHALF_IS(unsigned long, b))
-#define BOTTOMHALF_64S(a, b) (BOTTOMHALF_IS(unsigned long long, a) && BOTTOMHALF_IS(unsigned long long, b))
+/* True; an operand that has not 64 bits does not compile. */
+#define BOTTOMHALF_64(x) (sizeof(char[sizeof(x) == 8 ? 1 : -1]) != 0)
 
 /*
- * Comparisons of two times that are less than half the range apart, right across the wrap: whether @a is after, before,
- * after or at, before or at @b; in @b to @c; in @b to @c without @c. Operands are of type unsigned long.
+ * Comparisons of two times that are less than half the range apart, right across the wrap: whether @a is
+ * after, before, after or at, before or at @b; in @b to @c; in @b to @c without @c. Operands are of type
+ * unsigned long.
  *
  * IRQL: any. Does not block.
  */
@@ -279,13 +282,13 @@ BOTTOMHALF_END
 #define time_in_range_open(a, b, c) (time_after_eq(a, b) && time_before(a, c))
 
 /*
- * The same for times of 64 bits: operands are of type unsigned long long, which Linux names u64.
+ * The same for times of 64 bits, which is what Linux names u64.
  *
  * IRQL: any. Does not block.
  */
-#define time_after64(a, b) (BOTTOMHALF_64S(a, b) && bottomhalf_after64((a), (b)))
+#define time_after64(a, b) (BOTTOMHALF_64(a) && BOTTOMHALF_64(b) && bottomhalf_after64((a), (b)))
 #define time_before64(a, b) time_after64(b, a)
-#define time_after_eq64(a, b) (BOTTOMHALF_64S(a, b) && !bottomhalf_after64((b), (a)))
+#define time_after_eq64(a, b) (BOTTOMHALF_64(a) && BOTTOMHALF_64(b) && !bottomhalf_after64((b), (a)))
 #define time_before_eq64(a, b) time_after_eq64(b, a)
 #define time_in_range64(a, b, c) (time_after_eq64(a, b) && time_before_eq64(a, c))
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests for the context of the caller. They answer from the IRQL and from what the engine runs on this CPU; the
- * documentation of bottomhalf::interrupt has the table. A spin lock of NT raises to DISPATCH_LEVEL, so under one they
- * answer as Linux does under spin_lock_bh().
+ * Tests for the context of the caller. They answer from the IRQL and from what the engine runs on this CPU;
+ * the documentation of bottomhalf::interrupt has the table. A spin lock of NT raises to DISPATCH_LEVEL, so
+ * under one they answer as Linux does under spin_lock_bh().
  *
  * Names and interfaces are Linux's, so that drivers compile unchanged; nothing else is taken from it.
  */

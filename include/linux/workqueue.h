@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Works, delayed works and workqueues. shim-api.md is the contract; each comment of the three headers says the highest
- * level of its call.
+ * Works, delayed works and workqueues. shim-api.md is the contract; each comment of the three headers says
+ * the highest level of its call.
  *
  * Names and interfaces are Linux's, so that drivers compile unchanged; nothing else is taken from it.
  */

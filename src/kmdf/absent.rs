@@ -21,7 +21,9 @@ pub(crate) unsafe fn attach(_host: Host, config: &Config) -> Result<(), Status> 
 }
 
 /// Nothing is attached.
-pub(crate) fn detach() {}
+pub(crate) fn detach() -> bool {
+    true
+}
 
 // SAFETY: without a runtime no call below is made but `raise_to_high`, `lower` and `print`, which
 // have nothing to do.

@@ -104,11 +104,12 @@ pub(crate) unsafe fn attach(host: Host, config: &Config) -> Result<(), Status> {
 }
 
 /// Detaches once; the last time everything that is pending runs, and all objects go. A work cannot
-/// be the one that ends the runtime: it would wait for itself. IRQL: = PASSIVE.
-pub(crate) fn detach() {
+/// be the one that ends the runtime: it would wait for itself. False if it is refused, which is said.
+/// IRQL: = PASSIVE.
+pub(crate) fn detach() -> bool {
     if Kmdf::irql() > Irql::APC {
         report::<Kmdf>(Diagnostic::WaitAtDispatch, "detach", 0, 0);
-        return;
+        return false;
     }
     let turn = Turn::take();
     // ORDERING: as in `attach`.
@@ -116,11 +117,12 @@ pub(crate) fn detach() {
     let runtime = unsafe { &*turn.0.runtime.load(SeqCst) };
     if turn.add(0) == 1 && runtime.is_worker(Kmdf::thread()) {
         report::<Kmdf>(Diagnostic::WaitForOneself, "detach", 0, 0);
-        return;
+        return false;
     }
     if turn.add(-1) == 0 {
         tear_down(turn.0);
     }
+    true
 }
 
 /// Makes the runtime and publishes it.

@@ -10,13 +10,23 @@
     file(contexts)                       \
     file(works)                          \
     file(works_sync)                     \
+    file(works_race)                     \
+    file(works_more)                     \
     file(works_disable)                  \
+    file(works_bh)                       \
     file(queues)                         \
     file(queues_more)                    \
+    file(queues_waits)                   \
+    file(queues_bh)                      \
     file(delayed)                        \
+    file(delayed_sync)                   \
     file(delayed_more)                   \
+    file(delayed_states)                 \
+    file(delayed_often)                  \
+    file(jiffies)                        \
     file(timelines)                      \
-    file(misuse)
+    file(misuse)                         \
+    file(queues_misuse)
 
 #define KIT_DECLARE(file) extern const struct kit_group kit_group_##file __attribute__((weak));
 KIT_FILES(KIT_DECLARE)
@@ -67,6 +77,17 @@ bool kit_is_hung(void)
     return atomic_read(&kit.is_hung) != 0;
 }
 
+/* On an emulated machine with several CPUs udelay() alone may be many times too short. */
+static void spin_us(unsigned int us)
+{
+    s64 from = ktime_to_ns(ktime_get()), left = (s64)us * 1000;
+
+    while (left > 0) {
+        udelay((u32)left / 1000 + 1);
+        left = (s64)us * 1000 - (ktime_to_ns(ktime_get()) - from);
+    }
+}
+
 bool kit_sleep_step(unsigned int *steps, const char *what)
 {
     if (kit_is_hung())
@@ -87,7 +108,7 @@ bool kit_spin_step(unsigned int *steps, const char *what)
         kit_hang(what);
         return false;
     }
-    udelay(SPIN_US);
+    spin_us(SPIN_US);
     return true;
 }
 
@@ -101,7 +122,7 @@ void kit_burn_ms(unsigned int ms)
     unsigned int i;
 
     for (i = 0; i < ms * 10; i++)
-        udelay(100);
+        spin_us(100);
 }
 
 void kit_gate_init(struct kit_gate *gate)
@@ -260,26 +281,40 @@ static enum hrtimer_restart interrupt_main(struct hrtimer *timer)
     return HRTIMER_NORESTART;
 }
 
-/* An interrupt of a pinned timer, and hence on the CPU of the thread that starts it. */
-static void interrupt_here(void *arg)
-{
-    struct interrupt *interrupt = arg;
-
-    hrtimer_init(&interrupt->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-    interrupt->timer.function = interrupt_main;
-    hrtimer_start(&interrupt->timer, ns_to_ktime(100000), HRTIMER_MODE_REL_PINNED_HARD);
-    kit_wait_until(atomic_read(&interrupt->is_done));
-    hrtimer_cancel(&interrupt->timer);
-}
-
-void kit_hardirq_on(int cpu, void (*fn)(void *arg), void *arg)
+/* An interrupt of a pinned timer, and hence on the CPU of whoever starts it. */
+void kit_hardirq_here(void (*fn)(void *arg), void *arg)
 {
     static struct interrupt interrupt;
 
     interrupt.fn = fn;
     interrupt.arg = arg;
     atomic_set(&interrupt.is_done, 0);
-    kit_run_on(cpu, interrupt_here, &interrupt);
+    hrtimer_init(&interrupt.timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+    interrupt.timer.function = interrupt_main;
+    hrtimer_start(&interrupt.timer, ns_to_ktime(100000), HRTIMER_MODE_REL_PINNED_HARD);
+    kit_spin_until(atomic_read(&interrupt.is_done));
+    hrtimer_cancel(&interrupt.timer);
+}
+
+struct call {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void call_in_hardirq(void *arg)
+{
+    struct call *call = arg;
+
+    kit_hardirq_here(call->fn, call->arg);
+}
+
+void kit_hardirq_on(int cpu, void (*fn)(void *arg), void *arg)
+{
+    static struct call call;
+
+    call.fn = fn;
+    call.arg = arg;
+    kit_run_on(cpu, call_in_hardirq, &call);
 }
 
 void answer(const char *key, long long value)
@@ -294,6 +329,7 @@ void answer_text(const char *key, const char *value)
 
 unsigned int kit_diagnosed(void)
 {
+    kit_settle();
     return conformance_diagnostics() - kit.diagnostics;
 }
 

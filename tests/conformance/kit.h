@@ -104,7 +104,7 @@ struct kit_group {
 /* One more ` key=value` on the scenario's line. Called by the scenario's own thread only. */
 void answer(const char *key, long long value);
 void answer_text(const char *key, const char *value);
-/* The number of warnings since the scenario began. */
+/* How many warnings since the scenario began; to be compared only, for no two kernels count alike. Sleeps. */
 unsigned int kit_diagnosed(void);
 
 /* ---- Waiting. Nothing waits for ever: what takes too long makes the line `T04 HANG condition`. ---- */
@@ -203,5 +203,7 @@ void kit_join(struct kit_thread *thread);
 /* Runs fn(arg) in a thread bound to a CPU, or in a hard interrupt on it, and returns when it has ended. */
 void kit_run_on(int cpu, void (*fn)(void *arg), void *arg);
 void kit_hardirq_on(int cpu, void (*fn)(void *arg), void *arg);
+/* The same on this CPU, from a thread or a BH-off section: spins until it has ended. One at a time. */
+void kit_hardirq_here(void (*fn)(void *arg), void *arg);
 
 #endif

@@ -218,5 +218,5 @@ SCENARIO(T31)
     answer_marks("order", &marks);
 }
 
-KIT_GROUP(tasklets_more, "tasklets", KIT_ROW(T22), KIT_ROW(T23), KIT_ROW(T24), KIT_ROW(T25), KIT_ROW(T26), KIT_ROW(T27),
-          KIT_ROW(T28), KIT_ROW(T29), KIT_ROW(T30), KIT_ROW(T31));
+KIT_GROUP(tasklets_more, "tasklets", KIT_ROW(T22), KIT_ROW(T23), KIT_ROW(T24), KIT_ROW(T25), KIT_ROW(T26),
+          KIT_ROW(T27), KIT_ROW(T28), KIT_ROW(T29), KIT_ROW(T30), KIT_ROW(T31));

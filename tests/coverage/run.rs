@@ -87,10 +87,10 @@ fn binary_of(file: &str) -> Option<(&str, bool)> {
     match parts.as_slice() {
         ["src", ..] => Some(("bottomhalf", false)),
         ["mock", "src", ..] => Some(("kmdf_mock", false)),
-        ["tests" | "examples", name] | ["mock", "tests", name] => {
+        ["tests" | "examples", name] | ["mock" | "capi", "tests", name] => {
             Some((name.strip_suffix(".rs")?, false))
         }
-        ["tests", "support", ..] | ["mock", "tests", ..] => None,
+        ["tests", "support", ..] | ["mock" | "capi", "tests", ..] => None,
         ["tests" | "examples", folder, ..] => Some((folder, true)),
         _ => None,
     }

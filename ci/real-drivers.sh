@@ -140,7 +140,7 @@ link() {
     gcc -pthread "$2" "$build/$1/drive.o" "$build"/shared/*.o "$library" -ldl -lm -o "$3"
 }
 
-# on_host NAME: with both compilers; the program is made of gcc's object.
+# on_host NAME: with both compilers, and a program of each: the one of gcc runs in the simulation, the other live.
 on_host() {
     local name=$1 own
     mkdir -p "$build/$name"
@@ -150,6 +150,7 @@ on_host() {
     gcc -std=gnu11 "${warnings[@]}" "${host[@]}" "${ours[@]}" "${own[@]}" -I tests/drivers/drive \
         -c "tests/drivers/drive/$name.c" -o "$build/$name/drive.o"
     link "$name" "$build/$name/linux.o" "$build/$name/drive"
+    link "$name" "$build/$name/clang.o" "$build/$name/drive-live"
 }
 
 # spoiled NAME SED: a copy of the file, changed, compiled, linked and run for a few seeds.
@@ -165,23 +166,28 @@ spoiled() {
         "$build/$1/spoiled" --engine sim --seeds 20
 }
 
-# refused NAME COMPILER...: with no warning as an error, the file does not compile for Windows, because of its cut
-# pointer alone; and does, with every warning as an error, when a uintptr_t takes the place of the unsigned long.
+# refused NAME SOURCE COMPILER...: with no warning as an error, the source does not compile for Windows, because of
+# its cut pointer alone; and does, with every warning as an error, when a uintptr_t takes the place of the unsigned
+# long.
 refused() {
-    local name=$1 log=$temporary/windows.log copy=$build/$1/wide.c
-    shift
-    if compile "$name" "$@" -Wno-error -- "$source/${file[$name]}" "$build/$name/windows.o" 2>"$log"; then
+    local name=$1 text=$2 log=$temporary/windows.log copy=$build/$1/wide.c
+    shift 2
+    if compile "$name" "$@" -Wno-error -- "$text" "$build/$name/windows.o" 2>"$log"; then
         fail "$1 compiles ${file[$name]}, which passes a pointer that is cut"
     fi
     if ! grep -q "error:.*$advice" "$log" || grep 'error:' "$log" | grep -qvE "$advice|pointer-to-int-cast"; then
         cat "$log"
-        fail "$1 does not refuse ${file[$name]} with the advice alone"
+        fail "$1 refuses ${file[$name]} for something else than its cut pointer"
     fi
     sed 's/(unsigned long)ipc_queue/(uintptr_t)ipc_queue/; s/(unsigned long data)/(uintptr_t data)/' \
-        "$source/${file[$name]}" >"$copy"
+        "$text" >"$copy"
     compile "$name" "$@" -- "$copy" "$build/$name/windows.o" ||
         fail "$1 does not compile ${file[$name]} when it does what the advice says"
 }
+
+planted() (
+    refused iosm_task_queue "$build/iosm_task_queue/planted.c" clang --target=x86_64-pc-windows-msvc -ffreestanding
+)
 
 # for_windows LABEL COMPILER...: nine files compile, and the tenth is refused with the advice alone.
 for_windows() {
@@ -190,7 +196,7 @@ for_windows() {
     for name in "${names[@]}"; do
         verdict=compiles
         if [ "$name" = iosm_task_queue ]; then
-            refused "$name" "$@"
+            refused "$name" "$source/${file[$name]}" "$@"
             verdict='refused with advice'
         else
             compile "$name" "$@" -- "$source/${file[$name]}" "$build/$name/windows.o" ||
@@ -226,7 +232,8 @@ install clang clang
 install x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 unpack
 printf 'the source is %s\n' "$(basename "$source")"
-cargo build --quiet -p bottomhalf-c
+fetch Cargo.toml
+cargo build --quiet --locked -p bottomhalf-c
 
 step "compile for this host with gcc and clang, unchanged, with warnings as errors"
 shared_objects
@@ -239,7 +246,7 @@ step "run: $seeds seeds on the simulated machine, once on the live one"
 # The live runs mostly sleep.
 declare -A live result
 for name in "${names[@]}"; do
-    "$build/$name/drive" --engine live >"$build/$name/live.log" 2>&1 &
+    "$build/$name/drive-live" --engine live >"$build/$name/live.log" 2>&1 &
     live[$name]=$!
 done
 failed=0
@@ -273,6 +280,10 @@ reserves clang clang --target=x86_64-pc-windows-msvc -ffreestanding
 reserves mingw x86_64-w64-mingw32-gcc
 awk '!/^#/ { print $2 ": " ($4 == "cut" ? "compiles here; for Windows its cut pointer is refused" : $4) }' \
     tests/drivers/reserves.txt
+
+step "negative control: an error of another kind is not taken for the advice"
+{ cat "$source/${file[iosm_task_queue]}" && printf 'int planted = undeclared;\n'; } >"$build/iosm_task_queue/planted.c"
+expect_failure 'for something else than its cut pointer' planted
 
 step "negative controls: what a spoiled copy does wrong is found"
 while IFS=$'\t' read -r name command text; do

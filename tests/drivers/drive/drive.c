@@ -126,6 +126,11 @@ void drive_sleep(unsigned long count)
     kmdf_mock_sleep_100ns((u64)count * (10000000 / HZ));
 }
 
+void drive_burn(unsigned int microseconds)
+{
+    kmdf_mock_burn_100ns((u64)microseconds * 10);
+}
+
 unsigned int drive_irql(void)
 {
     return kmdf_mock_current_irql();
@@ -244,6 +249,11 @@ int main(int argc, char **argv)
     }
     if (at != argc || count == 0)
         return usage();
+    /* The replay line of a failure sets it; it wins over the command line. */
+    if (getenv("KMDF_MOCK_SEED")) {
+        first = strtoull(getenv("KMDF_MOCK_SEED"), NULL, 10);
+        count = 1;
+    }
     tally = (struct tally *)mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED)
         return 1;

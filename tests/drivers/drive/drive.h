@@ -42,6 +42,8 @@ void drive_interrupt(int cpu, drive_fn fn, void *context);
 void drive_settle(void);
 /* At least so many jiffies. */
 void drive_sleep(unsigned long count);
+/* Uses the CPU, at any IRQL. */
+void drive_burn(unsigned int microseconds);
 unsigned int drive_irql(void);
 int drive_cpu(void);
 u64 drive_now_100ns(void);

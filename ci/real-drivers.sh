@@ -3,7 +3,7 @@
 # changed, are compiled against the headers of include/, run on the simulated KMDF, and what they do is asserted;
 # then compiled for Windows.
 # Shown: deferred work of drivers of Linux compiles as it is with gcc and clang and does here what it is for, over
-# SEEDS schedules (default 100) and once on threads of the host. For Windows, where long has 32 bits, nine compile
+# SEEDS schedules (default 500) and once on threads of the host. For Windows, where long has 32 bits, nine compile
 # with clang and MinGW, and the tenth, which passes a pointer as an unsigned long, is refused with the advice of
 # our header and with nothing else. Not shown: that they run in Windows.
 # Shows that spoiled copies of the files are found by the assertions (tests/drivers/mutants.txt).
@@ -15,7 +15,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 export CARGO_TERM_COLOR=never
-seeds=${1:-100}
+seeds=${1:-500}
 [[ $seeds =~ ^[1-9][0-9]*$ ]] || fail "the number of seeds is no number: $seeds"
 
 readonly advice='unsigned long has 32 bits on Windows, so a pointer cast to it is cut'
@@ -49,7 +49,8 @@ install() {
     local command=$1
     shift
     command -v "$command" >/dev/null && return
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } \
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y \
+        --no-install-recommends "$@"; } \
         >"$temporary/fetch.log" 2>&1; then
         cannot_fetch "$*"
     fi
@@ -58,7 +59,9 @@ install() {
 candidate() { apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; }
 
 # The files that are taken from the package.
-wanted() { awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/{files,reserves}.txt; }
+wanted() {
+    awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/{files,reserves}.txt
+}
 
 # Sets `source` to the folder with the files of Debian's current package. It is unpacked once per version.
 unpack() {
@@ -208,17 +211,17 @@ for_windows() {
 
 # reserves LABEL COMPILER...: the files that are only compiled. One of them cuts a pointer where long has 32 bits.
 reserves() {
-    local label=$1 name path verdict
+    local label=$1 name path verdict log=$temporary/windows.log
     shift
     while read -r name path _ verdict; do
         file[$name]=$path
         mkdir -p "$build/$name"
         if [ "$verdict" = cut ] && [ "$label" != host ]; then
-            if compile "$name" "$@" -Wno-error -- "$source/$path" "$build/$name/linux.o" 2>"$temporary/windows.log"; then
+            if compile "$name" "$@" -Wno-error -- "$source/$path" "$build/$name/linux.o" 2>"$log"; then
                 fail "$1 compiles $path, which cuts a pointer"
             fi
-            if grep 'error:' "$temporary/windows.log" | grep -qv pointer-to-int-cast; then
-                cat "$temporary/windows.log"
+            if grep 'error:' "$log" | grep -qv pointer-to-int-cast; then
+                cat "$log"
                 fail "$1 refuses $path for more than its cut pointer"
             fi
         else

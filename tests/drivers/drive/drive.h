@@ -54,11 +54,11 @@ long drive_printed(const char *text);
 #define DRIVE_DISPATCH 2u
 
 /* Waits until the condition holds, for a bounded time; whether it does is for an EFFECT to say. */
-#define DRIVE_WAIT(condition)                                                                                      \
-    do {                                                                                                           \
-        int drive_left = 5000;                                                                                     \
-        while (!(condition) && drive_left-- > 0)                                                                   \
-            drive_sleep(1);                                                                                        \
+#define DRIVE_WAIT(condition)                                                                                \
+    do {                                                                                                     \
+        int drive_left = 5000;                                                                               \
+        while (!(condition) && drive_left-- > 0)                                                             \
+            drive_sleep(1);                                                                                  \
     } while (0)
 
 /* Numbers that threads, interrupts and callbacks share. */

@@ -77,6 +77,17 @@ bool kit_is_hung(void)
     return atomic_read(&kit.is_hung) != 0;
 }
 
+/* On an emulated machine with several CPUs udelay() alone may be many times too short. */
+static void spin_us(unsigned int us)
+{
+    s64 from = ktime_to_ns(ktime_get()), left = (s64)us * 1000;
+
+    while (left > 0) {
+        udelay((u32)left / 1000 + 1);
+        left = (s64)us * 1000 - (ktime_to_ns(ktime_get()) - from);
+    }
+}
+
 bool kit_sleep_step(unsigned int *steps, const char *what)
 {
     if (kit_is_hung())
@@ -97,7 +108,7 @@ bool kit_spin_step(unsigned int *steps, const char *what)
         kit_hang(what);
         return false;
     }
-    udelay(SPIN_US);
+    spin_us(SPIN_US);
     return true;
 }
 
@@ -111,7 +122,7 @@ void kit_burn_ms(unsigned int ms)
     unsigned int i;
 
     for (i = 0; i < ms * 10; i++)
-        udelay(100);
+        spin_us(100);
 }
 
 void kit_gate_init(struct kit_gate *gate)

@@ -245,7 +245,7 @@ fn w03_it_never_overlaps_itself() {
     });
 }
 
-/// W07, W18: a work may queue itself, and may free itself; as in Linux it is no worker's `current_work`.
+/// W07, W18: a work finds nothing in `current_work`, may queue itself, and may free itself.
 #[test]
 fn w07_w18_a_work_and_its_function() {
     rows(|_| {

@@ -11,10 +11,10 @@
 //! What C may pass and Rust may not is answered here: a null function, a null name. Everything else is as
 //! in [`bottomhalf::linux`], whose contracts these functions have.
 #![no_std]
-#![expect(
-    non_camel_case_types,
-    non_snake_case,
-    reason = "the public names are Linux's and NT's"
+#![expect(non_snake_case, reason = "the public names are Linux's and NT's")]
+#![cfg_attr(
+    feature = "mock",
+    expect(non_camel_case_types, reason = "the public names are those of C")
 )]
 
 #[cfg(not(driver))]

@@ -14,7 +14,7 @@ compile_error!(
 
 /// `BOTTOMHALF_BUG_CHECK_PANIC`: the code of the bug check. Its parameters are the address and the length of
 /// the name of the source file, which is in the driver's image, the line, and the column.
-pub const BUG_CHECK_PANIC: u32 = 0x4248_0001;
+const BUG_CHECK_PANIC: u32 = 0x4248_0001;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {

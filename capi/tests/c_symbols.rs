@@ -71,21 +71,23 @@ fn is_name(text: &str) -> bool {
 /// The names in the blocks of the macros that export, with the prefix; and those that are exported one by one.
 fn exported(sources: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let mut inside = false;
+    let mut inside = None;
     let mut lines = sources.lines().peekable();
     while let Some(line) = lines.next() {
         match line {
-            "forward! {" | "init! {" | "make! {" => inside = true,
-            "}" => inside = false,
+            "forward! {" | "init! {" | "make! {" => inside = Some("bottomhalf_"),
+            "nt! {" | "wdf! {" | "plain! {" => inside = Some(""),
+            "}" => inside = None,
             _ => {}
         }
-        if inside
+        if let Some(prefix) = inside
             && let Some((name, _)) = line.trim().split_once('(')
+            && let Some(name) = name.split(" = ").next()
             && line.starts_with("    ")
             && !line.starts_with("     ")
             && is_name(name)
         {
-            found.insert(format!("bottomhalf_{name}"));
+            found.insert(format!("{prefix}{name}"));
         }
         if let Some(rest) = line.split_once("export_name = \"").map(|(_, rest)| rest) {
             found.insert(rest.split('"').next().unwrap_or_default().to_owned());
@@ -122,8 +124,13 @@ fn of_linux() -> BTreeSet<String> {
     found
 }
 
-/// The names in a C text that begin with the prefix and that a parenthesis follows, comments and macros left out.
+/// The prototypes in a C text whose names begin with the library's prefix.
 fn declared(headers: &str) -> BTreeSet<String> {
+    declared_by(headers, |name| name.starts_with("bottomhalf_"))
+}
+
+/// The prototypes in a C text whose names `is_ours` takes: comments, macros and functions left out.
+fn declared_by(headers: &str, is_ours: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let mut code = String::new();
     let mut rest = headers;
     while let Some((before, after)) = rest.split_once("/*") {
@@ -148,7 +155,7 @@ fn declared(headers: &str) -> BTreeSet<String> {
         // A prototype has a type before its name, a call has not.
         let typed = head.trim().contains([' ', '*', '\n']);
         if let Some(name) = name
-            && name.starts_with("bottomhalf_")
+            && is_ours(name)
             && typed
             && !head.contains("inline")
             && !head.contains("return")
@@ -211,6 +218,53 @@ fn every_function_of_linux_has_its_symbol() {
     assert!(
         missing.is_empty() && extra.is_empty(),
         "missing: {missing:?}, extra: {extra:?}"
+    );
+}
+
+/// CAPI-11: the prototypes of the headers and the symbols of the library are the same set.
+#[test]
+fn the_headers_declare_every_symbol() {
+    let (declared, symbols) = (declared(&texts(&root().join("include"), "h")), symbols());
+    let undeclared: Vec<_> = symbols.difference(&declared).collect();
+    let undefined: Vec<_> = declared.difference(&symbols).collect();
+    assert!(
+        undeclared.is_empty() && undefined.is_empty(),
+        "no prototype: {undeclared:?}, no symbol: {undefined:?}"
+    );
+}
+
+/// The names of the functions of a kind that the host's headers declare: those that `is_ours` takes.
+fn on_the_host(is_ours: fn(&str) -> bool) -> BTreeSet<String> {
+    let headers = texts(&root().join("capi/host/include"), "h");
+    declared_by(&headers, is_ours)
+}
+
+/// CAPI-11: what the headers of the host declare of NT, of KMDF and of the harness is what the library exports.
+#[test]
+fn the_headers_of_the_host_declare_every_symbol() {
+    let sources = texts(&root().join("capi/src/host"), "rs");
+    let is_ours = |name: &str| {
+        [
+            "Ke",
+            "Kf",
+            "Ex",
+            "Io",
+            "Ps",
+            "Ob",
+            "Zw",
+            "Wdf",
+            "kmdf_mock_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+    };
+    let (declared, symbols) = (on_the_host(is_ours), exported(&sources));
+    assert!(symbols.len() > 100, "the symbols are not seen: {symbols:?}");
+    let undeclared: Vec<_> = symbols.difference(&declared).collect();
+    let undefined: Vec<_> = declared.difference(&symbols).collect();
+    assert!(
+        undeclared.is_empty() && undefined.is_empty(),
+        "no prototype: {undeclared:?}, no symbol: {undefined:?}"
     );
 }
 

@@ -339,8 +339,7 @@ impl<B: Backend> Runtime<B> {
         Disabled { pending, deeper }
     }
 
-    /// Address of the work that the caller is the function of, or zero; zero in a bottom half's work too, as in
-    /// Linux. IRQL: any.
+    /// Address of the work that the caller's thread is the function of, or zero. IRQL: any.
     pub(crate) fn current_work(&self) -> usize {
         let raised = Raised::<B>::new();
         if raised.from() > Irql::APC {

@@ -25,6 +25,7 @@ extern "C" {
 #define FASTCALL
 #define CONST const
 #define FORCEINLINE static inline
+#define DECLSPEC_NORETURN __attribute__((noreturn))
 #define UNREFERENCED_PARAMETER(parameter) ((void)(parameter))
 #define PAGED_CODE() ((void)0)
 #define CONTAINING_RECORD(address, type, field) \
@@ -258,9 +259,7 @@ VOID IoFreeWorkItem(PIO_WORKITEM IoWorkItem);
 PVOID ExAllocatePool2(POOL_FLAGS Flags, SIZE_T NumberOfBytes, ULONG Tag);
 VOID ExFreePool(PVOID P);
 VOID ExFreePoolWithTag(PVOID P, ULONG Tag);
-#if defined(__GNUC__)
-__attribute__((noreturn))
-#endif
+DECLSPEC_NORETURN
 VOID KeBugCheckEx(ULONG BugCheckCode, ULONG_PTR BugCheckParameter1, ULONG_PTR BugCheckParameter2,
                   ULONG_PTR BugCheckParameter3, ULONG_PTR BugCheckParameter4);
 
@@ -308,9 +307,7 @@ static inline PVOID InterlockedCompareExchangePointer(PVOID volatile *target, PV
 }
 
 /* Prints a line where the diagnostics go; 512 bytes at most, as on NT. */
-#if defined(__GNUC__)
 __attribute__((format(printf, 1, 2), unused))
-#endif
 static ULONG DbgPrint(const char *format, ...)
 {
     char line[512];

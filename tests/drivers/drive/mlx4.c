@@ -131,7 +131,8 @@ static void senses_every_three_seconds(void)
     EFFECT(drive_get(&senses.most) == 1, "one at a time");
     DRIVE_WAIT(drive_get(&changes) >= rounds);
     EFFECT(changed[0] == MLX4_PORT_TYPE_IB && changed[1] == MLX4_PORT_TYPE_ETH, "what is found is set");
-    EFFECT(drive_get(&asked[1]) == rounds && drive_get(&asked[2]) == rounds, "each port is asked once a time");
+    EFFECT(drive_get(&asked[1]) == rounds && drive_get(&asked[2]) == rounds,
+           "each port is asked once a time");
 }
 
 /* Waits for one more round, from the check of its result to the work's next queueing. */
@@ -140,7 +141,7 @@ static void next_round(void)
     long runs = drive_get(&senses.runs);
 
     DRIVE_WAIT(drive_get(&senses.runs) > runs);
-    drive_sleep(1);
+    DRIVE_WAIT(delayed_work_pending(&priv.sense.sense_poll));
 }
 
 static void a_port_keeps_its_type_when_nothing_is_known(void)

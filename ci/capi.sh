@@ -23,7 +23,7 @@ drivers_library=$prefix/lib/windows/x64/kmdf-1.33/bottomhalf_c.lib
 # and the assembly of corosensei. A driver's library has constants of the compiler, and of the stand-in the stubs
 # of the functions that it imports.
 readonly rusts='_ZN.*|_R.*|__.*|DW\.ref\..*|anon\..*|stack_(call_trampoline|init_trampoline|init_trampoline_return)'
-readonly of_the_stand_in='\.idata.*|\.text|_fltused|ntoskrnl_NULL_THUNK_DATA|(Ke|Kf|Ex|Ps|Obf?|Zw|Rtl|Dbg)[A-Z].*'
+readonly of_the_stand_in='\.idata.*|\.text|_fltused|.ntoskrnl_NULL_THUNK_DATA|(Ke|Kf|Ex|Ps|Obf?|Zw|Rtl|Dbg)[A-Z].*'
 
 # packages NAME...: installs those of Debian that are missing.
 packages() {
@@ -140,7 +140,8 @@ windows_files() {
     printf 'void *memset(void *, int, __SIZE_TYPE__);\nvoid *memcpy(void *, const void *, __SIZE_TYPE__);\n%s\n' \
         '__SIZE_TYPE__ strlen(const char *);' >"$temporary/crt/string.h"
     printf 'LIBRARY ntoskrnl.exe\nEXPORTS\n' >"$temporary/ntoskrnl.def"
-    printf '%s\n' KeGetCurrentThread __chkstk _vsnprintf memcpy memmove memset memcmp >>"$temporary/ntoskrnl.def"
+    printf '%s\n' KeGetCurrentThread __chkstk _vsnprintf memcpy memmove memset memcmp strlen \
+        >>"$temporary/ntoskrnl.def"
     "$lld" -flavor link /lib "/def:$temporary/ntoskrnl.def" "/out:$temporary/ntoskrnl.lib" /machine:x64
     cat >"$temporary/driver.c" <<'C'
 #include <bottomhalf.h>

@@ -3,7 +3,7 @@
 # changed, are compiled against the headers of include/, run on the simulated KMDF, and what they do is asserted;
 # then compiled for Windows.
 # Shown: deferred work of drivers of Linux compiles as it is with gcc and clang and does here what it is for, over
-# SEEDS schedules (default 100) and once on threads of the host. For Windows, where long has 32 bits, nine compile
+# SEEDS schedules (default 500) and once on threads of the host. For Windows, where long has 32 bits, nine compile
 # with clang and MinGW, and the tenth, which passes a pointer as an unsigned long, is refused with the advice of
 # our header and with nothing else. Not shown: that they run in Windows.
 # Shows that spoiled copies of the files are found by the assertions (tests/drivers/mutants.txt).
@@ -15,7 +15,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 export CARGO_TERM_COLOR=never
-seeds=${1:-100}
+seeds=${1:-500}
 [[ $seeds =~ ^[1-9][0-9]*$ ]] || fail "the number of seeds is no number: $seeds"
 
 readonly advice='unsigned long has 32 bits on Windows, so a pointer cast to it is cut'
@@ -49,7 +49,8 @@ install() {
     local command=$1
     shift
     command -v "$command" >/dev/null && return
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } \
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y \
+        --no-install-recommends "$@"; } \
         >"$temporary/fetch.log" 2>&1; then
         cannot_fetch "$*"
     fi
@@ -58,7 +59,9 @@ install() {
 candidate() { apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; }
 
 # The files that are taken from the package.
-wanted() { awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/{files,reserves}.txt; }
+wanted() {
+    awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/{files,reserves}.txt
+}
 
 # Sets `source` to the folder with the files of Debian's current package. It is unpacked once per version.
 unpack() {
@@ -140,7 +143,7 @@ link() {
     gcc -pthread "$2" "$build/$1/drive.o" "$build"/shared/*.o "$library" -ldl -lm -o "$3"
 }
 
-# on_host NAME: with both compilers; the program is made of gcc's object.
+# on_host NAME: with both compilers, and a program of each: the one of gcc runs in the simulation, the other live.
 on_host() {
     local name=$1 own
     mkdir -p "$build/$name"
@@ -150,6 +153,7 @@ on_host() {
     gcc -std=gnu11 "${warnings[@]}" "${host[@]}" "${ours[@]}" "${own[@]}" -I tests/drivers/drive \
         -c "tests/drivers/drive/$name.c" -o "$build/$name/drive.o"
     link "$name" "$build/$name/linux.o" "$build/$name/drive"
+    link "$name" "$build/$name/clang.o" "$build/$name/drive-live"
 }
 
 # spoiled NAME SED: a copy of the file, changed, compiled, linked and run for a few seeds.
@@ -165,23 +169,28 @@ spoiled() {
         "$build/$1/spoiled" --engine sim --seeds 20
 }
 
-# refused NAME COMPILER...: with no warning as an error, the file does not compile for Windows, because of its cut
-# pointer alone; and does, with every warning as an error, when a uintptr_t takes the place of the unsigned long.
+# refused NAME SOURCE COMPILER...: with no warning as an error, the source does not compile for Windows, because of
+# its cut pointer alone; and does, with every warning as an error, when a uintptr_t takes the place of the unsigned
+# long.
 refused() {
-    local name=$1 log=$temporary/windows.log copy=$build/$1/wide.c
-    shift
-    if compile "$name" "$@" -Wno-error -- "$source/${file[$name]}" "$build/$name/windows.o" 2>"$log"; then
+    local name=$1 text=$2 log=$temporary/windows.log copy=$build/$1/wide.c
+    shift 2
+    if compile "$name" "$@" -Wno-error -- "$text" "$build/$name/windows.o" 2>"$log"; then
         fail "$1 compiles ${file[$name]}, which passes a pointer that is cut"
     fi
     if ! grep -q "error:.*$advice" "$log" || grep 'error:' "$log" | grep -qvE "$advice|pointer-to-int-cast"; then
         cat "$log"
-        fail "$1 does not refuse ${file[$name]} with the advice alone"
+        fail "$1 refuses ${file[$name]} for something else than its cut pointer"
     fi
     sed 's/(unsigned long)ipc_queue/(uintptr_t)ipc_queue/; s/(unsigned long data)/(uintptr_t data)/' \
-        "$source/${file[$name]}" >"$copy"
+        "$text" >"$copy"
     compile "$name" "$@" -- "$copy" "$build/$name/windows.o" ||
         fail "$1 does not compile ${file[$name]} when it does what the advice says"
 }
+
+planted() (
+    refused iosm_task_queue "$build/iosm_task_queue/planted.c" clang --target=x86_64-pc-windows-msvc -ffreestanding
+)
 
 # for_windows LABEL COMPILER...: nine files compile, and the tenth is refused with the advice alone.
 for_windows() {
@@ -190,7 +199,7 @@ for_windows() {
     for name in "${names[@]}"; do
         verdict=compiles
         if [ "$name" = iosm_task_queue ]; then
-            refused "$name" "$@"
+            refused "$name" "$source/${file[$name]}" "$@"
             verdict='refused with advice'
         else
             compile "$name" "$@" -- "$source/${file[$name]}" "$build/$name/windows.o" ||
@@ -202,17 +211,17 @@ for_windows() {
 
 # reserves LABEL COMPILER...: the files that are only compiled. One of them cuts a pointer where long has 32 bits.
 reserves() {
-    local label=$1 name path verdict
+    local label=$1 name path verdict log=$temporary/windows.log
     shift
     while read -r name path _ verdict; do
         file[$name]=$path
         mkdir -p "$build/$name"
         if [ "$verdict" = cut ] && [ "$label" != host ]; then
-            if compile "$name" "$@" -Wno-error -- "$source/$path" "$build/$name/linux.o" 2>"$temporary/windows.log"; then
+            if compile "$name" "$@" -Wno-error -- "$source/$path" "$build/$name/linux.o" 2>"$log"; then
                 fail "$1 compiles $path, which cuts a pointer"
             fi
-            if grep 'error:' "$temporary/windows.log" | grep -qv pointer-to-int-cast; then
-                cat "$temporary/windows.log"
+            if grep 'error:' "$log" | grep -qv pointer-to-int-cast; then
+                cat "$log"
                 fail "$1 refuses $path for more than its cut pointer"
             fi
         else
@@ -226,7 +235,8 @@ install clang clang
 install x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 unpack
 printf 'the source is %s\n' "$(basename "$source")"
-cargo build --quiet -p bottomhalf-c
+fetch Cargo.toml
+cargo build --quiet --locked -p bottomhalf-c
 
 step "compile for this host with gcc and clang, unchanged, with warnings as errors"
 shared_objects
@@ -239,7 +249,7 @@ step "run: $seeds seeds on the simulated machine, once on the live one"
 # The live runs mostly sleep.
 declare -A live result
 for name in "${names[@]}"; do
-    "$build/$name/drive" --engine live >"$build/$name/live.log" 2>&1 &
+    "$build/$name/drive-live" --engine live >"$build/$name/live.log" 2>&1 &
     live[$name]=$!
 done
 failed=0
@@ -273,6 +283,10 @@ reserves clang clang --target=x86_64-pc-windows-msvc -ffreestanding
 reserves mingw x86_64-w64-mingw32-gcc
 awk '!/^#/ { print $2 ": " ($4 == "cut" ? "compiles here; for Windows its cut pointer is refused" : $4) }' \
     tests/drivers/reserves.txt
+
+step "negative control: an error of another kind is not taken for the advice"
+{ cat "$source/${file[iosm_task_queue]}" && printf 'int planted = undeclared;\n'; } >"$build/iosm_task_queue/planted.c"
+expect_failure 'for something else than its cut pointer' planted
 
 step "negative controls: what a spoiled copy does wrong is found"
 while IFS=$'\t' read -r name command text; do

@@ -177,7 +177,8 @@ SCENARIO(W489)
     a.requeues = 5;
     a.again = bh;
     queue_work(bh, &a.work);
-    drain_workqueue(bh);
+    kit_wait_until(kit_ended(&a.seen) == 6);
+    flush_work(&a.work);
     answer("runs", kit_ended(&a.seen));
     answer("most", kit_most(&a.seen));
     destroy_workqueue(bh);

@@ -94,14 +94,26 @@ pub fn twice(scenarios: &[Scenario]) -> BTreeSet<&str> {
 }
 
 /// The diagnostics that a scenario causes, always the same ones. All others cause none.
-const DIAGNOSTICS: [(&str, &[&str]); 7] = [
+const DIAGNOSTICS: [(&str, &[&str]); 19] = [
+    ("D26", &["BH05"]),
+    ("Q04", &["BH02"]),
     ("Q19", &["BH19"]),
     ("Q21", &["BH12"]),
     ("Q23", &["BH21"]),
-    ("Q50", &["BH12"]),
-    ("Q51", &["BH19"]),
-    ("Q52", &["BH23"]),
+    ("Q450", &["BH12"]),
+    ("Q451", &["BH19"]),
+    ("Q452", &["BH23"]),
     ("T418", &["BH09"]),
+    ("T501", &["BH06"]),
+    ("T502", &["BH28"]),
+    ("W20", &["BH05"]),
+    ("W22", &["BH01"]),
+    ("W39", &["BH14"]),
+    ("W501", &["BH14"]),
+    ("W502", &["BH08"]),
+    ("W503", &["BH06"]),
+    ("W505", &["BH27"]),
+    ("W506", &["BH28"]),
 ];
 
 /// Diagnostics of a detach that finds something left.

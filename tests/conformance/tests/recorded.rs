@@ -1,11 +1,12 @@
 //! Every scenario on the simulated KMDF, held against what Linux answered: `recorded/linux-*.txt`.
 //!
 //! A test of this binary is a scenario, run for a number of seeds with a process of its own for each; it is named by
-//! the scenario's id. Arguments are as of other tests: parts of names, `--exact`, `--list`, `--test-threads N`.
+//! the scenario's id. Arguments are as of other tests: parts of names, `--exact`, `--list`, `--test-threads N`,
+//! and `--nocapture`, which shows every different answer.
 //!
 //! | In the environment | |
 //! |---|---|
-//! | `CONFORMANCE_SEEDS=N` | the first N seeds of each scenario, instead of 20 |
+//! | `CONFORMANCE_SEEDS=N` | the first N seeds of each scenario, instead of 12 |
 //! | `CONFORMANCE_SEEDS=M:N` | N seeds, beginning with seed M |
 //! | `KMDF_MOCK_SEED=N` | this seed only, as the replay line of a failure says |
 
@@ -19,13 +20,14 @@ use bottomhalf_conformance::fork;
 use bottomhalf_conformance::scenarios::{self, Scenario};
 
 /// Seeds of each scenario in a plain test run.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 12;
 
 /// What the command line says.
 struct Arguments {
     filters: Vec<String>,
     exact: bool,
     list: bool,
+    show: bool,
     at_once: usize,
 }
 
@@ -35,6 +37,7 @@ impl Arguments {
             filters: Vec::new(),
             exact: false,
             list: false,
+            show: false,
             at_once: std::thread::available_parallelism().map_or(1, usize::from),
         };
         let mut words = std::env::args().skip(1);
@@ -42,6 +45,7 @@ impl Arguments {
             match word.as_str() {
                 "--exact" => all.exact = true,
                 "--list" => all.list = true,
+                "--nocapture" | "--no-capture" => all.show = true,
                 "--test-threads" => {
                     let number = words.next().and_then(|word| word.parse().ok());
                     all.at_once = number.expect("--test-threads is followed by a number");
@@ -120,17 +124,23 @@ fn replay(id: &str, seed: u64) -> String {
 }
 
 /// Runs the scenarios, each with each seed, and returns what they answered.
-fn run(scenarios: &[&Scenario], seeds: &[u64], at_once: usize, faults: &mut Faults) -> Ours {
+fn run(scenarios: &[&Scenario], seeds: &[u64], arguments: &Arguments, faults: &mut Faults) -> Ours {
     let mut ours = Ours::default();
+    let mut seen = BTreeSet::new();
     let job = |index: usize| scenarios[index / seeds.len()].run(seeds[index % seeds.len()]);
     fork::each(
         scenarios.len() * seeds.len(),
-        at_once,
+        arguments.at_once,
         job,
         |index, result| {
             let (scenario, seed) = (scenarios[index / seeds.len()], seeds[index % seeds.len()]);
             match result {
                 Ok(answer) => {
+                    let line = format!("{} {answer}", scenario.id);
+                    if arguments.show && !seen.contains(&line) {
+                        println!("{line}");
+                        seen.insert(line);
+                    }
                     let answers = [(scenario.id.clone(), answer)].into();
                     ours.add(seed, &answers);
                 }
@@ -200,10 +210,13 @@ fn main() -> ExitCode {
     let began = std::time::Instant::now();
     let mut faults = Faults::default();
     let seeds = seeds();
-    let ours = run(&chosen, &seeds, arguments.at_once, &mut faults);
+    let ours = run(&chosen, &seeds, &arguments, &mut faults);
     let whole = chosen.len() == all.len() && std::env::var_os("KMDF_MOCK_SEED").is_none();
     match held(&ours, complete) {
-        Err(error) => faults.add(COMPLETE, error),
+        // Nothing is known about any of them.
+        Err(error) => names
+            .iter()
+            .for_each(|name| faults.add(name, error.clone())),
         Ok(findings) => judge(
             findings,
             &names.iter().copied().collect(),

@@ -42,6 +42,8 @@ void drive_interrupt(int cpu, drive_fn fn, void *context);
 void drive_settle(void);
 /* At least so many jiffies. */
 void drive_sleep(unsigned long count);
+/* Uses the CPU, at any IRQL. */
+void drive_burn(unsigned int microseconds);
 unsigned int drive_irql(void);
 int drive_cpu(void);
 u64 drive_now_100ns(void);
@@ -52,11 +54,11 @@ long drive_printed(const char *text);
 #define DRIVE_DISPATCH 2u
 
 /* Waits until the condition holds, for a bounded time; whether it does is for an EFFECT to say. */
-#define DRIVE_WAIT(condition)                                                                                      \
-    do {                                                                                                           \
-        int drive_left = 5000;                                                                                     \
-        while (!(condition) && drive_left-- > 0)                                                                   \
-            drive_sleep(1);                                                                                        \
+#define DRIVE_WAIT(condition)                                                                                \
+    do {                                                                                                     \
+        int drive_left = 5000;                                                                               \
+        while (!(condition) && drive_left-- > 0)                                                             \
+            drive_sleep(1);                                                                                  \
     } while (0)
 
 /* Numbers that threads, interrupts and callbacks share. */

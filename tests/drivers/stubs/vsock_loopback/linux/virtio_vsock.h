@@ -33,31 +33,72 @@ void virtio_vsock_skb_queue_purge(struct sk_buff_head *list);
 struct vsock_sock;
 
 /* The calls that the file hands on from another module; what they take does not matter to it. */
-#define STUB_VSOCK_CALLS(call)                                                                                     \
-    call(init, do_socket_init) call(destruct, destruct) call(release, release) call(connect, connect)              \
-    call(shutdown, shutdown) call(dgram_bind, dgram_bind) call(dgram_dequeue, dgram_dequeue)                       \
-    call(dgram_enqueue, dgram_enqueue) call(dgram_allow, dgram_allow) call(stream_dequeue, stream_dequeue)         \
-    call(stream_enqueue, stream_enqueue) call(stream_has_data, stream_has_data)                                    \
-    call(stream_has_space, stream_has_space) call(stream_rcvhiwat, stream_rcvhiwat)                                \
-    call(stream_is_active, stream_is_active) call(stream_allow, stream_allow)                                      \
-    call(seqpacket_dequeue, seqpacket_dequeue) call(seqpacket_enqueue, seqpacket_enqueue)                          \
-    call(seqpacket_has_data, seqpacket_has_data) call(notify_poll_in, notify_poll_in)                              \
-    call(notify_poll_out, notify_poll_out) call(notify_recv_init, notify_recv_init)                                \
-    call(notify_recv_pre_block, notify_recv_pre_block) call(notify_recv_pre_dequeue, notify_recv_pre_dequeue)      \
-    call(notify_recv_post_dequeue, notify_recv_post_dequeue) call(notify_send_init, notify_send_init)              \
-    call(notify_send_pre_block, notify_send_pre_block) call(notify_send_pre_enqueue, notify_send_pre_enqueue)      \
-    call(notify_send_post_enqueue, notify_send_post_enqueue) call(notify_buffer_size, notify_buffer_size)
+int virtio_transport_do_socket_init(void);
+int virtio_transport_destruct(void);
+int virtio_transport_release(void);
+int virtio_transport_connect(void);
+int virtio_transport_shutdown(void);
+int virtio_transport_dgram_bind(void);
+int virtio_transport_dgram_dequeue(void);
+int virtio_transport_dgram_enqueue(void);
+int virtio_transport_dgram_allow(void);
+int virtio_transport_stream_dequeue(void);
+int virtio_transport_stream_enqueue(void);
+int virtio_transport_stream_has_data(void);
+int virtio_transport_stream_has_space(void);
+int virtio_transport_stream_rcvhiwat(void);
+int virtio_transport_stream_is_active(void);
+int virtio_transport_stream_allow(void);
+int virtio_transport_seqpacket_dequeue(void);
+int virtio_transport_seqpacket_enqueue(void);
+int virtio_transport_seqpacket_has_data(void);
+int virtio_transport_notify_poll_in(void);
+int virtio_transport_notify_poll_out(void);
+int virtio_transport_notify_recv_init(void);
+int virtio_transport_notify_recv_pre_block(void);
+int virtio_transport_notify_recv_pre_dequeue(void);
+int virtio_transport_notify_recv_post_dequeue(void);
+int virtio_transport_notify_send_init(void);
+int virtio_transport_notify_send_pre_block(void);
+int virtio_transport_notify_send_pre_enqueue(void);
+int virtio_transport_notify_send_post_enqueue(void);
+int virtio_transport_notify_buffer_size(void);
 
-#define STUB_VSOCK_DECLARE(member, function) int virtio_transport_##function(void);
-STUB_VSOCK_CALLS(STUB_VSOCK_DECLARE)
-
-#define STUB_VSOCK_MEMBER(member, function) int (*member)(void);
 struct vsock_transport {
     struct module *module;
     u32 (*get_local_cid)(void);
     int (*cancel_pkt)(struct vsock_sock *vsk);
     bool (*seqpacket_allow)(u32 remote_cid);
-    STUB_VSOCK_CALLS(STUB_VSOCK_MEMBER)
+    int (*init)(void);
+    int (*destruct)(void);
+    int (*release)(void);
+    int (*connect)(void);
+    int (*shutdown)(void);
+    int (*dgram_bind)(void);
+    int (*dgram_dequeue)(void);
+    int (*dgram_enqueue)(void);
+    int (*dgram_allow)(void);
+    int (*stream_dequeue)(void);
+    int (*stream_enqueue)(void);
+    int (*stream_has_data)(void);
+    int (*stream_has_space)(void);
+    int (*stream_rcvhiwat)(void);
+    int (*stream_is_active)(void);
+    int (*stream_allow)(void);
+    int (*seqpacket_dequeue)(void);
+    int (*seqpacket_enqueue)(void);
+    int (*seqpacket_has_data)(void);
+    int (*notify_poll_in)(void);
+    int (*notify_poll_out)(void);
+    int (*notify_recv_init)(void);
+    int (*notify_recv_pre_block)(void);
+    int (*notify_recv_pre_dequeue)(void);
+    int (*notify_recv_post_dequeue)(void);
+    int (*notify_send_init)(void);
+    int (*notify_send_pre_block)(void);
+    int (*notify_send_pre_enqueue)(void);
+    int (*notify_send_post_enqueue)(void);
+    int (*notify_buffer_size)(void);
 };
 
 struct virtio_transport {

@@ -339,15 +339,13 @@ impl<B: Backend> Runtime<B> {
         Disabled { pending, deeper }
     }
 
-    /// Address of the work that the caller is the function of, or zero. IRQL: any.
+    /// Address of the work that the caller's thread is the function of, or zero. IRQL: any.
     pub(crate) fn current_work(&self) -> usize {
         let raised = Raised::<B>::new();
-        let me = self.drain_of(&raised);
-        if me.is_none() && raised.from() > Irql::APC {
+        if raised.from() > Irql::APC {
             return 0;
         }
-        let me = me.unwrap_or_else(B::thread);
-        self.running.current(me, &raised)
+        self.running.current(B::thread(), &raised)
     }
 
     /// Waits for the instances that run now. IRQL: <= APC.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const REASONS: [&str; 3] = ["needs C", "needs another kernel's feature", "not this API"];
 
 /// Where tests are.
-const FOLDERS: [&str; 4] = ["src", "tests", "mock/src", "mock/tests"];
+const FOLDERS: [&str; 5] = ["src", "tests", "mock/src", "mock/tests", "capi/tests"];
 
 /// The numbers in a line of prose: `B-24`, with nothing alphanumeric around it.
 fn cited(line: &str) -> BTreeSet<u32> {

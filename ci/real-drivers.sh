@@ -55,7 +55,10 @@ need() {
     fi
 }
 
-candidate() { apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; }
+# The version that Debian has now, or nothing.
+candidate() {
+    { apt-cache show --no-all-versions "$package" 2>/dev/null || true; } | sed -n 's/^Version: //p' | head -n 1
+}
 
 # The files that are taken from the package.
 wanted() {

@@ -289,6 +289,7 @@ int compat_timers_init(void)
 {
     unsigned int i;
 
+    spin_lock_init(&slots_lock);
     for (i = 0; i < SLOTS; i++)
         release_slot(&slots[i]);
     clock_task = kthread_run(clock_main, NULL, "hrtimers");

@@ -185,7 +185,8 @@ impl<B: Backend> Runtime<B> {
         loop {
             let (word, state) = work.load();
             let next = match state {
-                State::Uninitialised => {
+                State::Idle { depth: 0 } if !work.function().is_null() => target.word_from(word),
+                State::Idle { depth: 0 } | State::Uninitialised => {
                     let call = if matches!(target, State::Timer) {
                         "queue_delayed_work"
                     } else {
@@ -194,7 +195,6 @@ impl<B: Backend> Runtime<B> {
                     raised.say(Report::of(Diagnostic::QueueUninitialised, work, call));
                     return false;
                 }
-                State::Idle { depth: 0 } => target.word_from(word),
                 // Refused, as in `refuse`.
                 State::Idle { .. }
                 | State::Transit { .. }

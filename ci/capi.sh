@@ -67,6 +67,33 @@ same_symbols() {
     printf '%s prototypes, %s symbols\n' "$(wc -l <"$2")" "$(wc -l <"$temporary/defined")"
 }
 
+# layout TABLE: what mock/layout.tsv says of the WDK's types holds for the host's headers, but for the function
+# table and the two structures that these leave incomplete.
+layout() {
+    grep -vE '_WDFFUNCENUM|_WDF_DRIVER_GLOBALS|_DRIVER_OBJECT|^kind' "$1" | awk -F '\t' '
+        BEGIN { print "#include <kmdf_mock.h>" }
+        function type(name) { return (name ~ /LARGE_INTEGER/ ? "union " : "struct ") name }
+        function assert(left, right) { printf "_Static_assert(%s == %s, \"%s is %s\");\n", left, right, left, right }
+        $1 == "size" { assert("sizeof(" type($2) ")", $3) }
+        $1 == "align" { assert("_Alignof(" type($2) ")", $3) }
+        $1 == "offset" { split($2, part, "."); assert("offsetof(" type(part[1]) ", " part[2] ")", $3) }
+        $1 == "value" { sub(/.*::/, "", $2); assert($2, $3) }' >"$temporary/layout.c"
+    gcc -std=c11 -fsyntax-only -Icapi/host/include "$temporary/layout.c" || return 1
+    printf '%s sizes, offsets and values\n' "$(grep -c _Static_assert "$temporary/layout.c")"
+}
+
+# compiles COMPILER...: all headers, in both orders, with warnings as errors.
+compiles() {
+    local first second
+    for first in bottomhalf.h kmdf_mock.h; do
+        for second in kmdf_mock.h linux/workqueue.h; do
+            printf '#include <%s>\n#include <%s>\n' "$first" "$second" >"$temporary/order.c"
+            "$@" -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iinclude -Icapi/host/include \
+                "$temporary/order.c" || return 1
+        done
+    done
+}
+
 # consumer BUILD ARGUMENTS...: configures, builds and runs the driver of capi/tests/consumer.
 consumer() {
     local build=$1
@@ -238,6 +265,19 @@ fetch cross/Cargo.toml
 bash ci/cross-toolchain.sh "$toolchain"
 lld=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/rust-lld
 
+step "the headers of the host"
+layout mock/layout.tsv
+compiles gcc -std=c11
+compiles clang -std=c17
+compiles g++ -x c++ -std=c++17
+compiles clang++ -x c++ -std=c++17
+
+step "each feature compiles without a warning"
+for features in "" kmdf mock sim kmdf,sim; do
+    cargo clippy --offline --locked --quiet --package bottomhalf-c --no-deps --no-default-features \
+        --features "$features" -- -D warnings
+done
+
 step "the host's library, installed"
 bash capi/install.sh --prefix "$prefix" -- --offline --locked --quiet
 
@@ -278,7 +318,9 @@ BOTTOMHALF_KMDF_MINOR=26 expect_failure 'but the library fits KMDF 1.27 to 1.33'
     cargo check --offline --quiet --package bottomhalf-c
 expect_failure '--kmdf-minor is 26' bash capi/install.sh --prefix "$prefix" --kmdf-minor 26
 
-step "negative controls: symbols, and a run that fails"
+step "negative controls: symbols, layout, and a run that fails"
+sed 's/^offset\t_WDF_DPC_CONFIG.EvtDpcFunc\t8$/offset\t_WDF_DPC_CONFIG.EvtDpcFunc\t4/' mock/layout.tsv >"$temporary/layout.tsv"
+expect_failure 'offsetof(struct _WDF_DPC_CONFIG, EvtDpcFunc) is 4' layout "$temporary/layout.tsv"
 objcopy --redefine-sym bottomhalf_tasklet_kill=planted "$host_library" "$temporary/renamed.a" 2>/dev/null
 expect_failure 'declared, but not defined: bottomhalf_tasklet_kill' \
     same_symbols "$temporary/renamed.a" "$temporary/prototypes" "$rusts"

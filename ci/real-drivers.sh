@@ -18,7 +18,6 @@ export CARGO_TERM_COLOR=never
 seeds=${1:-500}
 [[ $seeds =~ ^[1-9][0-9]*$ ]] || fail "the number of seeds is no number: $seeds"
 
-readonly advice='unsigned long has 32 bits on Windows, so a pointer cast to it is cut'
 readonly package=linux-source-6.1
 readonly cache=$root/target/real-drivers
 readonly build=$cache/build
@@ -44,8 +43,8 @@ cannot_fetch() {
     exit "$CANNOT_FETCH"
 }
 
-# install COMMAND PACKAGE...: Debian's packages, if the command is not there.
-install() {
+# need COMMAND PACKAGE...: Debian's packages, if the command is not there.
+need() {
     local command=$1
     shift
     command -v "$command" >/dev/null && return
@@ -56,7 +55,10 @@ install() {
     fi
 }
 
-candidate() { apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; }
+# The version that Debian has now, or nothing.
+candidate() {
+    { apt-cache show --no-all-versions "$package" 2>/dev/null || true; } | sed -n 's/^Version: //p' | head -n 1
+}
 
 # The files that are taken from the package.
 wanted() {
@@ -169,6 +171,13 @@ spoiled() {
         "$build/$1/spoiled" --engine sim --seeds 20
 }
 
+# The text of our header's error.
+advice_of_header() {
+    printf '#include <linux/interrupt.h>\nBOTTOMHALF_CUT_POINTER\n' |
+        clang --target=x86_64-pc-windows-msvc -ffreestanding -I include -E -P -x c - |
+        sed -n '$s/" *"//g; $s/^"\(.*\)"$/\1/p'
+}
+
 # refused NAME SOURCE COMPILER...: with no warning as an error, the source does not compile for Windows, because of
 # its cut pointer alone; and does, with every warning as an error, when a uintptr_t takes the place of the unsigned
 # long.
@@ -178,7 +187,8 @@ refused() {
     if compile "$name" "$@" -Wno-error -- "$text" "$build/$name/windows.o" 2>"$log"; then
         fail "$1 compiles ${file[$name]}, which passes a pointer that is cut"
     fi
-    if ! grep -q "error:.*$advice" "$log" || grep 'error:' "$log" | grep -qvE "$advice|pointer-to-int-cast"; then
+    if ! grep 'error:' "$log" | grep -qF "$advice" ||
+        grep 'error:' "$log" | grep -vF "$advice" | grep -qv pointer-to-int-cast; then
         cat "$log"
         fail "$1 refuses ${file[$name]} for something else than its cut pointer"
     fi
@@ -231,8 +241,8 @@ reserves() {
 }
 
 step "tools, and the source of Linux"
-install clang clang
-install x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
+need clang clang
+need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 unpack
 printf 'the source is %s\n' "$(basename "$source")"
 fetch Cargo.toml
@@ -270,6 +280,9 @@ done
 
 step "compile for Windows, where long has 32 bits"
 declare -A windows
+advice=$(advice_of_header)
+[ -n "$advice" ] || fail "include/ has no BOTTOMHALF_CUT_POINTER, the advice for pointers that are cut"
+printf 'the advice: %s\n' "$advice"
 for_windows clang clang --target=x86_64-pc-windows-msvc -ffreestanding
 for_windows mingw x86_64-w64-mingw32-gcc
 for name in "${names[@]}"; do

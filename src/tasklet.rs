@@ -130,7 +130,7 @@ fn schedule_idle(tasklet: &tasklet_struct, hi: bool, call: &str) -> bool {
     runtime.tasklet_schedule(tasklet, hi, raised)
 }
 
-/// Says why a tasklet is not scheduled.
+/// Says what is wrong with a call on a tasklet.
 #[cold]
 fn refused(why: Diagnostic, tasklet: &tasklet_struct, call: &str) {
     // ORDERING: a hint for a message.
@@ -231,7 +231,9 @@ pub unsafe fn tasklet_unlock(t: *mut tasklet_struct) {
         Some((runtime, raised)) => runtime.tasklet_unlock(tasklet, raised),
         // ORDERING: as in `tasklet_enable`.
         None => {
-            tasklet.state.fetch_and(!RUN, SeqCst);
+            if tasklet.state.fetch_and(!RUN, SeqCst) & RUN == 0 {
+                refused(Diagnostic::StateLost, tasklet, "tasklet_unlock");
+            }
             if tasklet.count.load(SeqCst) == 0 {
                 forget_parked(tasklet);
             }
@@ -283,11 +285,11 @@ pub unsafe fn tasklet_enable(t: *mut tasklet_struct) {
         Some((runtime, raised)) => runtime.tasklet_enable(tasklet, raised),
         // ORDERING: nothing runs without a runtime. What a detach has left scheduled could run now, and
         // never will.
-        None => {
-            if tasklet.count.fetch_sub(1, SeqCst) == 1 {
-                forget_parked(tasklet);
-            }
-        }
+        None => match tasklet.count.fetch_sub(1, SeqCst) {
+            1 => forget_parked(tasklet),
+            count if count <= 0 => refused(Diagnostic::EnableUnderflow, tasklet, "tasklet_enable"),
+            _ => {}
+        },
     }
 }
 

@@ -8,7 +8,7 @@
 //! Whether a work that is queued while it runs may run in parallel with itself is the driver's
 //! choice: [`WorkReentrance`](crate::WorkReentrance).
 
-use crate::engine::diagnostic::{Diagnostic, Report};
+use crate::engine::diagnostic::Report;
 use crate::engine::item::ANY_CPU;
 pub use crate::engine::item::{work_func_t, work_struct};
 use crate::engine::word::State;
@@ -298,9 +298,9 @@ fn disable(work: &work_struct, attached: impl Fn() -> Option<bool>) -> bool {
             return pending;
         }
         match disable_unattached(work) {
-            Some(true) => return false,
-            Some(false) => {
-                Report::of(Diagnostic::DisableOverflow, work, "disable_work").print::<Kmdf>();
+            Some(Ok(())) => return false,
+            Some(Err(diagnostic)) => {
+                Report::of(diagnostic, work, "disable_work").print::<Kmdf>();
                 return false;
             }
             // An attach has come between.

@@ -194,10 +194,11 @@ fn bh04_queueing_on_a_null_queue() {
     });
 }
 
-/// BH05: cancelling or flushing what was never initialised returns at once.
+/// BH05: cancelling, flushing or disabling what was never initialised returns at once, and leaves it so: queueing
+/// it afterwards is still BH01.
 #[test]
 fn bh05_waiting_for_what_was_never_initialised() {
-    misuse(&["BH05"], |_| {
+    misuse(&["BH05", "BH14", "BH01"], |_| {
         let work = Work::counting();
         // SAFETY: the item is idle, and zeroed bytes are a valid one that is not initialised.
         unsafe { work.dwork().write(delayed_work::new()) };
@@ -210,6 +211,20 @@ fn bh05_waiting_for_what_was_never_initialised() {
         returns("flush_work", &|| work.flush());
         returns("flush_delayed_work", &|| work.flush_delayed());
         sim_assert_eq!(silently(|| work.cancel_delayed()), false);
+        // SAFETY: the item is valid, and not initialised.
+        returns("disable_work", &|| unsafe { disable_work(work.work()) });
+        // SAFETY: as above.
+        returns("disable_work_sync", &|| unsafe {
+            disable_work_sync(work.work())
+        });
+        // SAFETY: as above.
+        reporting(&["BH14"], "enable_work", here, || unsafe {
+            enable_work(work.work())
+        });
+        sim_assert_eq!(
+            reporting(&["BH01"], "queue_work", here, || work.schedule()),
+            false
+        );
         work.init();
         sim_assert!(work.schedule());
         work.flush();
@@ -428,6 +443,36 @@ fn bh09_enabled_once_too_often() {
         tasklet.kill();
         tasklet.free();
     });
+}
+
+/// BH09, BH29, BH05: unpaired calls, and a disable of what was never initialised, are reported without an attach too.
+#[test]
+fn bh09_bh29_bh05_before_the_attach() {
+    let run = machine(0).run(|| {
+        let driver = Driver::load();
+        let tasklet = Tasklet::counting();
+        let here = address_of(tasklet.raw());
+        reporting(&["BH09"], "tasklet_enable", here, || tasklet.enable());
+        silently(|| tasklet.disable());
+        sim_assert_eq!(tasklet.count(), 0);
+        // SAFETY: the tasklet is alive, and so is the work below, which zeroed bytes make.
+        reporting(&["BH29"], "tasklet_unlock", here, || unsafe {
+            tasklet_unlock(tasklet.raw())
+        });
+        // SAFETY: as above.
+        silently(|| unsafe { sim_assert!(tasklet_trylock(tasklet.raw())) });
+        // SAFETY: as above.
+        silently(|| unsafe { tasklet_unlock(tasklet.raw()) });
+        let mut work = work_struct::new();
+        let work = &raw mut work;
+        reporting(&["BH05"], "disable_work", address_of(work), || {
+            // SAFETY: as above.
+            sim_assert_eq!(unsafe { disable_work(work) }, false);
+        });
+        tasklet.free();
+        driver.unload();
+    });
+    run.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// BH10: delayed works that are armed for a queue that is destroyed run once, at once; each is reported.

@@ -194,7 +194,7 @@ static inline unsigned int work_busy(const struct work_struct *work)
 }
 
 /*
- * The work that the caller is the function of, or NULL; in a work of a WQ_BH queue NULL.
+ * The work that the caller is the function of, or NULL; NULL in a work of a WQ_BH queue too, as in Linux.
  *
  * IRQL: <= APC. Does not block. Above it the answer is NULL.
  */
@@ -239,7 +239,7 @@ static inline bool enable_work(struct work_struct *work)
 }
 
 /*
- * enable_work(), and queue_work() if it can be queued again. True if it can.
+ * enable_work(), and queue_work() if it can be queued again. True if it can: somebody else may have queued it.
  *
  * IRQL: any. Does not block.
  */

@@ -46,7 +46,7 @@ diagnostics! {
     /// Queueing on a null queue.
     NullQueue = "BH04",
         "the workqueue is NULL; nothing is queued. Check what alloc_workqueue returned";
-    /// Cancelling or flushing an item that no init call has prepared.
+    /// Cancelling, flushing or disabling an item that no init call has prepared.
     WaitUninitialised = "BH05",
         "the item was never initialised, so there is nothing to wait for. Initialise it before \
          the first path that may cancel it";

@@ -116,16 +116,17 @@ fn enable(work: &work_struct) -> Enabled {
     }
 }
 
-/// [`Runtime::disable`] for a caller that has found nothing attached: whether it is disabled once more. `None` if
+/// [`Runtime::disable`] for a caller that has found nothing attached: disabled once more, or why not. `None` if
 /// it is pending, so that an attach has come between.
-pub(crate) fn disable_unattached(work: &work_struct) -> Option<bool> {
+pub(crate) fn disable_unattached(work: &work_struct) -> Option<Result<(), Diagnostic>> {
     loop {
         let (word, state) = work.load();
         let State::Idle { depth } = state else {
-            return (state == State::Uninitialised).then_some(false);
+            let uninitialised = state == State::Uninitialised;
+            return uninitialised.then_some(Err(Diagnostic::WaitUninitialised));
         };
         let Some(deeper) = depth.checked_add(1) else {
-            return Some(false);
+            return Some(Err(Diagnostic::DisableOverflow));
         };
         let next = State::Idle { depth: deeper }.word_from(word);
         // ORDERING: as in `Runtime::disable`.
@@ -134,7 +135,7 @@ pub(crate) fn disable_unattached(work: &work_struct) -> Option<bool> {
             .compare_exchange(word, next, AcqRel, Relaxed)
             .is_ok()
         {
-            return Some(true);
+            return Some(Ok(()));
         }
     }
 }
@@ -316,12 +317,15 @@ impl<B: Backend> Runtime<B> {
                     break (true, true);
                 }
                 Taken::Not { word, depth } => {
-                    let Some(deeper) = depth.checked_add(1) else {
-                        raised.say(Report::of(
-                            Diagnostic::DisableOverflow,
-                            work,
-                            "disable_work",
-                        ));
+                    // A word that was never initialised stays so, or queueing the item would call no function.
+                    let uninitialised = State::of(word) == State::Uninitialised;
+                    let Some(deeper) = depth.checked_add(1).filter(|_| !uninitialised) else {
+                        let diagnostic = if uninitialised {
+                            Diagnostic::WaitUninitialised
+                        } else {
+                            Diagnostic::DisableOverflow
+                        };
+                        raised.say(Report::of(diagnostic, work, "disable_work"));
                         break (false, false);
                     };
                     let next = State::Idle { depth: deeper }.word_from(word);

@@ -84,7 +84,6 @@ fn is_id(word: &str) -> bool {
     let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
     match &word[..word.len() - digits.len()] {
         "T" | "W" | "Q" | "D" => all_digits && (2..=3).contains(&digits.len()),
-        "J" => all_digits && digits.len() == 3,
         "DS" => all_digits && (1..=3).contains(&digits.len()),
         // What is asked of jiffies; no row of the table is.
         "J" => all_digits && digits.len() == 3,

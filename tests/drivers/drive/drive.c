@@ -42,6 +42,7 @@ static char lock;
 
 static struct kmdf_mock_machine machine;
 static u64 random_state;
+static struct bottomhalf_attachment attachment;
 
 void drive_effect(bool held, const char *text, const char *file, int line)
 {
@@ -146,6 +147,16 @@ u64 drive_now_100ns(void)
     return kmdf_mock_now_100ns();
 }
 
+void drive_freeze(void)
+{
+    bottomhalf_freeze(&attachment);
+}
+
+void drive_thaw(void)
+{
+    bottomhalf_thaw(&attachment);
+}
+
 long drive_printed(const char *text)
 {
     size_t size = kmdf_mock_log(NULL, 0) + 1024;
@@ -182,7 +193,6 @@ static void check_reports(void)
 
 static void attached(WDFDRIVER driver, void *context)
 {
-    struct bottomhalf_attachment attachment = {0};
     struct bottomhalf_config config;
     struct bottomhalf_counters counters;
 

@@ -47,6 +47,9 @@ void drive_burn(unsigned int microseconds);
 unsigned int drive_irql(void);
 int drive_cpu(void);
 u64 drive_now_100ns(void);
+/* Suspends the machine as far as freezable queues go, and goes on. */
+void drive_freeze(void);
+void drive_thaw(void);
 /* How many lines with this text were printed so far. */
 long drive_printed(const char *text);
 

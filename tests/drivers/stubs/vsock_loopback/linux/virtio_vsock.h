@@ -33,36 +33,39 @@ void virtio_vsock_skb_queue_purge(struct sk_buff_head *list);
 struct vsock_sock;
 
 /* The calls that the file hands on from another module; what they take does not matter to it. */
-int virtio_transport_do_socket_init(void);
-int virtio_transport_destruct(void);
-int virtio_transport_release(void);
-int virtio_transport_connect(void);
-int virtio_transport_shutdown(void);
-int virtio_transport_dgram_bind(void);
-int virtio_transport_dgram_dequeue(void);
-int virtio_transport_dgram_enqueue(void);
-int virtio_transport_dgram_allow(void);
-int virtio_transport_stream_dequeue(void);
-int virtio_transport_stream_enqueue(void);
-int virtio_transport_stream_has_data(void);
-int virtio_transport_stream_has_space(void);
-int virtio_transport_stream_rcvhiwat(void);
-int virtio_transport_stream_is_active(void);
-int virtio_transport_stream_allow(void);
-int virtio_transport_seqpacket_dequeue(void);
-int virtio_transport_seqpacket_enqueue(void);
-int virtio_transport_seqpacket_has_data(void);
-int virtio_transport_notify_poll_in(void);
-int virtio_transport_notify_poll_out(void);
-int virtio_transport_notify_recv_init(void);
-int virtio_transport_notify_recv_pre_block(void);
-int virtio_transport_notify_recv_pre_dequeue(void);
-int virtio_transport_notify_recv_post_dequeue(void);
-int virtio_transport_notify_send_init(void);
-int virtio_transport_notify_send_pre_block(void);
-int virtio_transport_notify_send_pre_enqueue(void);
-int virtio_transport_notify_send_post_enqueue(void);
-int virtio_transport_notify_buffer_size(void);
+#define STUB_VSOCK_FUNCTIONS(function)                                                                       \
+    function(do_socket_init)                                                                                 \
+    function(destruct)                                                                                       \
+    function(release)                                                                                        \
+    function(connect)                                                                                        \
+    function(shutdown)                                                                                       \
+    function(dgram_bind)                                                                                     \
+    function(dgram_dequeue)                                                                                  \
+    function(dgram_enqueue)                                                                                  \
+    function(dgram_allow)                                                                                    \
+    function(stream_dequeue)                                                                                 \
+    function(stream_enqueue)                                                                                 \
+    function(stream_has_data)                                                                                \
+    function(stream_has_space)                                                                               \
+    function(stream_rcvhiwat)                                                                                \
+    function(stream_is_active)                                                                               \
+    function(stream_allow)                                                                                   \
+    function(seqpacket_dequeue)                                                                              \
+    function(seqpacket_enqueue)                                                                              \
+    function(seqpacket_has_data)                                                                             \
+    function(notify_poll_in)                                                                                 \
+    function(notify_poll_out)                                                                                \
+    function(notify_recv_init)                                                                               \
+    function(notify_recv_pre_block)                                                                          \
+    function(notify_recv_pre_dequeue)                                                                        \
+    function(notify_recv_post_dequeue)                                                                       \
+    function(notify_send_init)                                                                               \
+    function(notify_send_pre_block)                                                                          \
+    function(notify_send_pre_enqueue)                                                                        \
+    function(notify_send_post_enqueue)                                                                       \
+    function(notify_buffer_size)
+#define STUB_VSOCK_DECLARE(name) int virtio_transport_##name(void);
+STUB_VSOCK_FUNCTIONS(STUB_VSOCK_DECLARE)
 
 struct vsock_transport {
     struct module *module;

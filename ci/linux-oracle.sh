@@ -74,7 +74,7 @@ depends() { apt-cache depends "$1" | sed -n "s/^ *Depends: \($2\)\$/\1/p" | tail
 
 # packages SERIES: the packages of the newest cloud kernel of a series, as the lists name them.
 packages() {
-    local infix= image headers
+    local infix="" image headers
     [ "$1" = 6.1 ] || infix=-$1
     image=$(depends "linux-image$infix-cloud-amd64" 'linux-image-[0-9].*') && [ -n "$image" ] || return 1
     headers=linux-headers-${image#linux-image-}

@@ -204,7 +204,8 @@ fn run(scenarios: &[&Scenario], seeds: &[u64], arguments: &Arguments, faults: &m
 fn held(ours: &Ours, complete: bool) -> Result<Vec<Finding>, String> {
     let linux = linux()?;
     let contract = compare::deviations(&read("../../shim-api.md")?)?;
-    let mut findings = compare::hold(ours, &linux, &contract);
+    let deviating = compare::answers(&read("recorded/deviating.txt")?)?;
+    let mut findings = compare::hold(ours, &linux, &contract, &deviating);
     if complete {
         let rows = compare::rows(&read("../../docs/facts/linux.md")?);
         findings.extend(compare::asked(&rows, &linux, &contract));
@@ -217,7 +218,9 @@ fn judge(findings: Vec<Finding>, names: &BTreeSet<&str>, all: bool, faults: &mut
     for finding in findings {
         let text = finding.to_string();
         match finding {
-            Finding::Differs { id, seed, .. } | Finding::Hangs { id, seed, .. } => {
+            Finding::Differs { id, seed, .. }
+            | Finding::Drifts { id, seed, .. }
+            | Finding::Hangs { id, seed, .. } => {
                 faults.add(&id, format!("{}\n{text}", replay(&id, seed)));
             }
             Finding::Unknown(id) => faults.add(&id, text),

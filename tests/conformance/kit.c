@@ -19,11 +19,13 @@
     file(queues_more)                    \
     file(queues_waits)                   \
     file(queues_bh)                      \
+    file(queues_races)                   \
     file(delayed)                        \
     file(delayed_ticks)                  \
     file(delayed_sync)                   \
     file(delayed_more)                   \
     file(delayed_states)                 \
+    file(delayed_races)                  \
     file(delayed_often)                  \
     file(jiffies)                        \
     file(timelines)                      \

@@ -68,6 +68,7 @@ tests! {
     bits_and_atomics_calculate = test_bits_and_atomics;
     messages_are_cut_and_warnings_counted = test_messages;
     a_device_has_memory = test_device;
+    an_interrupt_of_a_sys_is_a_raised_dpc = test_interrupt_by_dpc;
 }
 
 unsafe extern "C" {

@@ -14,6 +14,7 @@
     file(works_more)                     \
     file(works_disable)                  \
     file(works_bh)                       \
+    file(works_again)                    \
     file(queues)                         \
     file(queues_more)                    \
     file(queues_waits)                   \

@@ -73,7 +73,7 @@ build_windows() {
     local folder=$root/target/install/kmdf-1.$minor triple=$architecture-pc-windows-msvc
     mkdir -p "$folder"
     cp "$root/Cargo.lock" "$folder/Cargo.lock"
-    printf '//! The C library for drivers of one KMDF version.\n#![no_std]\npub use bottomhalf_c as _;\n' >"$folder/lib.rs"
+    printf '//! The C library for drivers of one KMDF version.\n#![no_std]\nextern crate bottomhalf_c;\n' >"$folder/lib.rs"
     cat >"$folder/Cargo.toml" <<TOML
 [workspace]
 [workspace.metadata.wdk.driver-model]

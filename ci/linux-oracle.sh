@@ -50,7 +50,7 @@ machine_of() { case $1 in timelines) echo "-smp 1 -icount shift=3,sleep=off" ;; 
 options_of() {
     case $1 in
     timelines) echo "workqueue.cpu_intensive_thresh_us=1000000" ;;
-    *) echo "workqueue.cpu_intensive_thresh_us=10000" ;;
+    *) echo "workqueue.cpu_intensive_thresh_us=10000 preempt=full" ;;
     esac
 }
 
@@ -176,7 +176,7 @@ boot() {
         qemu-system-x86_64 -machine pc -accel tcg,thread=single -m 512 -nodefaults -no-user-config -display none \
             -no-reboot -serial "file:$console" $(machine_of "$guest") \
             -kernel "$cache/$series"/boot/vmlinuz-* -initrd "$work/$series/initramfs.cpio" \
-            -append "console=ttyS0 loglevel=6 printk.time=0 panic=-1 mitigations=off cryptomgr.notests audit=0 apparmor=0 nohz=off preempt=full tsc=reliable $(options_of "$guest") -- $(groups_of "$guest") $scenarios" \
+            -append "console=ttyS0 loglevel=6 printk.time=0 panic=-1 mitigations=off cryptomgr.notests audit=0 apparmor=0 nohz=off tsc=reliable $(options_of "$guest") -- $(groups_of "$guest") $scenarios" \
             >"$temporary/qemu.log" 2>&1 </dev/null &
         pid=$!
         good=true

@@ -23,10 +23,10 @@ pack() {
     local crate file
     rm -rf "$2"
     mkdir -p "$2"
-    cargo package --manifest-path "$1/Cargo.toml" --workspace --exclude bottomhalf-c --no-verify --allow-dirty --offline \
+    cargo package --manifest-path "$1/Cargo.toml" --package bottomhalf --package kmdf-mock --no-verify --allow-dirty --offline \
         --target-dir "$2/target" >"$2/log" 2>&1 || { cat "$2/log" && return 1; }
     # The tests that check the repository are left out on purpose.
-    if grep '^warning' "$2/log" | grep -vE 'ignoring test `(coverage|facts|tidy)`'; then return 1; fi
+    if grep '^warning' "$2/log" | grep -vE 'ignoring test `(c_headers|coverage|facts|tidy)`'; then return 1; fi
     for crate in bottomhalf kmdf-mock; do
         file=$(echo "$2/target/package/$crate"-*.crate)
         mkdir "$2/$crate"
@@ -59,6 +59,12 @@ links() {
             path=$(dirname "$document")/${link%%#*}
             path=$(realpath -m --relative-to="$1/$2" "$1/$2/$path")
             case $2/$path in bottomhalf/mock/*) path=../kmdf-mock/${path#mock/} ;; esac
+            case $2/$path in
+            # The C face is in the repository only, where the registry sends the links of a README.
+            bottomhalf/tests/conformance/* | bottomhalf/tests/drivers/* | bottomhalf/examples/c-driver/*)
+                [ ! -e "$root/$path" ] || continue
+                ;;
+            esac
             if [ ! -e "$1/$2/$path" ]; then
                 printf '%s: %s links to %s, which is not packed\n' "$2" "$document" "$link"
                 amiss=1

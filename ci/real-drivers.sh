@@ -3,7 +3,7 @@
 # changed, are compiled against the headers of include/, run on the simulated KMDF, and what they do is asserted;
 # then compiled for Windows.
 # Shown: deferred work of drivers of Linux compiles as it is with gcc and clang and does here what it is for, over
-# SEEDS schedules (default 100) and once on threads of the host. For Windows, where long has 32 bits, nine compile
+# SEEDS schedules (default 500) and once on threads of the host. For Windows, where long has 32 bits, nine compile
 # with clang and MinGW, and the tenth, which passes a pointer as an unsigned long, is refused with the advice of
 # our header and with nothing else. Not shown: that they run in Windows.
 # Shows that spoiled copies of the files are found by the assertions (tests/drivers/mutants.txt).
@@ -15,10 +15,9 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 export CARGO_TERM_COLOR=never
-seeds=${1:-100}
+seeds=${1:-500}
 [[ $seeds =~ ^[1-9][0-9]*$ ]] || fail "the number of seeds is no number: $seeds"
 
-readonly advice='unsigned long has 32 bits on Windows, so a pointer cast to it is cut'
 readonly package=linux-source-6.1
 readonly cache=$root/target/real-drivers
 readonly build=$cache/build
@@ -44,21 +43,27 @@ cannot_fetch() {
     exit "$CANNOT_FETCH"
 }
 
-# install COMMAND PACKAGE...: Debian's packages, if the command is not there.
-install() {
+# need COMMAND PACKAGE...: Debian's packages, if the command is not there.
+need() {
     local command=$1
     shift
     command -v "$command" >/dev/null && return
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } \
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y \
+        --no-install-recommends "$@"; } \
         >"$temporary/fetch.log" 2>&1; then
         cannot_fetch "$*"
     fi
 }
 
-candidate() { apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p' | head -n 1; }
+# The version that Debian has now, or nothing.
+candidate() {
+    { apt-cache show --no-all-versions "$package" 2>/dev/null || true; } | sed -n 's/^Version: //p' | head -n 1
+}
 
 # The files that are taken from the package.
-wanted() { awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/{files,reserves}.txt; }
+wanted() {
+    awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/{files,reserves}.txt
+}
 
 # Sets `source` to the folder with the files of Debian's current package. It is unpacked once per version.
 unpack() {
@@ -166,6 +171,13 @@ spoiled() {
         "$build/$1/spoiled" --engine sim --seeds 20
 }
 
+# The text of our header's error.
+advice_of_header() {
+    printf '#include <linux/interrupt.h>\nBOTTOMHALF_CUT_POINTER\n' |
+        clang --target=x86_64-pc-windows-msvc -ffreestanding -I include -E -P -x c - |
+        sed -n '$s/" *"//g; $s/^"\(.*\)"$/\1/p'
+}
+
 # refused NAME SOURCE COMPILER...: with no warning as an error, the source does not compile for Windows, because of
 # its cut pointer alone; and does, with every warning as an error, when a uintptr_t takes the place of the unsigned
 # long.
@@ -175,7 +187,8 @@ refused() {
     if compile "$name" "$@" -Wno-error -- "$text" "$build/$name/windows.o" 2>"$log"; then
         fail "$1 compiles ${file[$name]}, which passes a pointer that is cut"
     fi
-    if ! grep -q "error:.*$advice" "$log" || grep 'error:' "$log" | grep -qvE "$advice|pointer-to-int-cast"; then
+    if ! grep 'error:' "$log" | grep -qF "$advice" ||
+        grep 'error:' "$log" | grep -vF "$advice" | grep -qv pointer-to-int-cast; then
         cat "$log"
         fail "$1 refuses ${file[$name]} for something else than its cut pointer"
     fi
@@ -208,17 +221,17 @@ for_windows() {
 
 # reserves LABEL COMPILER...: the files that are only compiled. One of them cuts a pointer where long has 32 bits.
 reserves() {
-    local label=$1 name path verdict
+    local label=$1 name path verdict log=$temporary/windows.log
     shift
     while read -r name path _ verdict; do
         file[$name]=$path
         mkdir -p "$build/$name"
         if [ "$verdict" = cut ] && [ "$label" != host ]; then
-            if compile "$name" "$@" -Wno-error -- "$source/$path" "$build/$name/linux.o" 2>"$temporary/windows.log"; then
+            if compile "$name" "$@" -Wno-error -- "$source/$path" "$build/$name/linux.o" 2>"$log"; then
                 fail "$1 compiles $path, which cuts a pointer"
             fi
-            if grep 'error:' "$temporary/windows.log" | grep -qv pointer-to-int-cast; then
-                cat "$temporary/windows.log"
+            if grep 'error:' "$log" | grep -qv pointer-to-int-cast; then
+                cat "$log"
                 fail "$1 refuses $path for more than its cut pointer"
             fi
         else
@@ -228,8 +241,8 @@ reserves() {
 }
 
 step "tools, and the source of Linux"
-install clang clang
-install x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
+need clang clang
+need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 unpack
 printf 'the source is %s\n' "$(basename "$source")"
 fetch Cargo.toml
@@ -267,6 +280,9 @@ done
 
 step "compile for Windows, where long has 32 bits"
 declare -A windows
+advice=$(advice_of_header)
+[ -n "$advice" ] || fail "include/ has no BOTTOMHALF_CUT_POINTER, the advice for pointers that are cut"
+printf 'the advice: %s\n' "$advice"
 for_windows clang clang --target=x86_64-pc-windows-msvc -ffreestanding
 for_windows mingw x86_64-w64-mingw32-gcc
 for name in "${names[@]}"; do

@@ -54,7 +54,7 @@ struct bottomhalf_config {
     uint8_t reserved[2];
 };
 
-/* An attach. The driver's memory, zeroed before the attach, which stays in place until the detach. */
+/* An attach. The driver's memory, zeroed or not, which stays in place until the detach. */
 struct bottomhalf_attachment {
     uint64_t bottomhalf_opaque[4];
 };

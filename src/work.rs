@@ -263,7 +263,8 @@ pub unsafe fn work_busy(work: *const work_struct) -> u32 {
     (u32::from(pending) * WORK_BUSY_PENDING) | (u32::from(running) * WORK_BUSY_RUNNING)
 }
 
-/// The work that the caller is the function of, or null. Linux: `current_work`.
+/// The work that the caller is the function of, or null; null in a work of a `WQ_BH` queue too, which no worker
+/// thread runs. Linux: `current_work`.
 ///
 /// IRQL: <= APC; above, a thread means nothing (N-26), and the answer is null. Does not block.
 #[must_use]
@@ -344,7 +345,7 @@ pub unsafe fn enable_work(work: *mut work_struct) -> bool {
 /// [`enable_work`], and [`queue_work`] if it can be queued again. Linux: `enable_and_queue_work`, since
 /// 6.10.
 ///
-/// Returns `true` if it can be queued again, and this call made it pending.
+/// Returns `true` if it can be queued again; it is pending then, by this call or by another one that came between.
 ///
 /// IRQL: any. Does not block.
 ///
@@ -353,5 +354,10 @@ pub unsafe fn enable_work(work: *mut work_struct) -> bool {
 /// As for [`queue_work`].
 pub unsafe fn enable_and_queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> bool {
     // SAFETY: by the caller's word.
-    unsafe { enable_work(work) && queue_work(wq, work) }
+    let enabled = unsafe { enable_work(work) };
+    if enabled {
+        // SAFETY: by the caller's word.
+        unsafe { queue_work(wq, work) };
+    }
+    enabled
 }

@@ -229,6 +229,37 @@ unsafe extern "C" fn leaves_a_thread_waiting(_driver: WDFDRIVER, context: *mut c
     }
 }
 
+unsafe extern "C" fn interrupts_no_cpu(_driver: WDFDRIVER, context: *mut c_void) {
+    // SAFETY: in a run.
+    unsafe { kmdf_mock_interrupt(4, Some(opens), context) };
+}
+
+unsafe extern "C" fn spawns_on_no_cpu(_driver: WDFDRIVER, context: *mut c_void) {
+    // SAFETY: in a run.
+    unsafe { kmdf_mock_spawn(null(), 4, Some(opens), context) };
+}
+
+unsafe extern "C" fn calls_nothing(_driver: WDFDRIVER, _context: *mut c_void) {
+    // SAFETY: in a run.
+    unsafe { kmdf_mock_spawn(null(), 0, None, null_mut()) };
+}
+
+/// CAPI-10: a harness that is called wrongly ends the run, and not the process.
+#[test]
+fn misuse_of_the_harness_fails_the_run() {
+    for body in [interrupts_no_cpu, spawns_on_no_cpu, calls_nothing] {
+        let shared = Shared::default();
+        let context = (&raw const shared).cast_mut().cast();
+        assert_eq!(run(&machine(1), Some(body), context), 1);
+        assert_eq!(shared.ran.into_inner(), 0);
+    }
+    let many = kmdf_mock_machine {
+        cpus: 65,
+        ..machine(1)
+    };
+    assert_eq!(run(&many, Some(looks), null_mut()), 1);
+}
+
 /// CAPI-10: a run that fails returns 1, for whatever reason; the next one is not affected.
 #[test]
 fn a_failed_run_returns_one() {

@@ -198,6 +198,7 @@ static inline bool cancel_delayed_work(struct delayed_work *dwork)
  *
  * IRQL: = PASSIVE. Blocks while it runs, as cancel_work_sync() does.
  */
+BOTTOMHALF_IRQL_PASSIVE
 static inline bool cancel_delayed_work_sync(struct delayed_work *dwork)
 {
     return bottomhalf_cancel_delayed_work_sync(dwork);
@@ -241,6 +242,7 @@ static inline bool disable_delayed_work(struct delayed_work *dwork)
  *
  * IRQL: = PASSIVE. Blocks while it runs, as cancel_work_sync() does.
  */
+BOTTOMHALF_IRQL_PASSIVE
 static inline bool disable_delayed_work_sync(struct delayed_work *dwork)
 {
     return bottomhalf_disable_delayed_work_sync(dwork);

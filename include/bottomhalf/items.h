@@ -37,8 +37,8 @@ BOTTOMHALF_BEGIN
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(BOTTOMHALF_ALLOW_POINTER_CUTS)
 #define BOTTOMHALF_DATA_ADVICE \
     __attribute__((__deprecated__( \
-        "unsigned long has 32 bits on Windows and holds no pointer: use tasklet_setup() and from_tasklet(), " \
-        "or set data to (uintptr_t)pointer, for a function that takes a uintptr_t")))
+        "unsigned long has 32 bits on Windows and holds no pointer: use tasklet_setup() and " \
+        "from_tasklet(), or set data to (uintptr_t)pointer, for a function that takes a uintptr_t")))
 #define BOTTOMHALF_DATA_HAS_ADVICE 1
 #else
 #define BOTTOMHALF_DATA_ADVICE

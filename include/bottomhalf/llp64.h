@@ -25,9 +25,28 @@ static inline void bottomhalf_make_old_tasklet(struct tasklet_struct *t, void (*
     *t = made;
 }
 
-#ifndef BOTTOMHALF_LLP64
+/*
+ * The function of a tasklet of the old form, as one that takes an `unsigned long`. It takes that, or, on
+ * Windows, a uintptr_t; one of another type does not compile.
+ */
+#ifdef __cplusplus
+extern "C++" {
+constexpr void (*bottomhalf_old_function(void (*func)(unsigned long)))(unsigned long) { return func; }
+#ifdef BOTTOMHALF_LLP64
+constexpr void (*bottomhalf_old_function(void (*func)(uintptr_t)))(uintptr_t) { return func; }
+#endif
+}
+#define BOTTOMHALF_OLD(function) bottomhalf_old_function(function)
+#elif defined(BOTTOMHALF_LP64)
+#define BOTTOMHALF_OLD(function) _Generic(&*(function), void (*)(unsigned long): (function))
+#else
+#define BOTTOMHALF_OLD(function) \
+    _Generic(&*(function), void (*)(unsigned long): (function), \
+             void (*)(uintptr_t): (void (*)(unsigned long))(void (*)(void))(function))
+#endif
 
-#define BOTTOMHALF_OLD(function) (function)
+#ifdef BOTTOMHALF_LP64
+
 /*
  * Makes @t ready, with a function that gets @data. Plain stores; nothing can fail. @t is neither scheduled
  * nor running. New code takes tasklet_setup().
@@ -71,9 +90,6 @@ template <class Data> struct bottomhalf_is_long { static const bool value = fals
 template <> struct bottomhalf_is_long<long> { static const bool value = true; };
 template <> struct bottomhalf_is_long<unsigned long> { static const bool value = true; };
 
-constexpr void (*bottomhalf_old_function(void (*func)(unsigned long)))(unsigned long) { return func; }
-constexpr void (*bottomhalf_old_function(void (*func)(uintptr_t)))(uintptr_t) { return func; }
-
 template <class Data>
 static inline void tasklet_init(struct tasklet_struct *t, void (*func)(unsigned long), Data data)
 {
@@ -90,13 +106,8 @@ static inline void tasklet_init(struct tasklet_struct *t, void (*func)(uintptr_t
 }
 
 }
-#define BOTTOMHALF_OLD(function) bottomhalf_old_function(function)
 #else
 
-/* The function, as one that takes an `unsigned long`; it takes that, or a uintptr_t. */
-#define BOTTOMHALF_OLD(function) \
-    _Generic(&*(function), void (*)(unsigned long): (function), \
-             void (*)(uintptr_t): (void (*)(unsigned long))(void (*)(void))(function))
 /* A size, which is never zero. A datum that must not be passed does not compile. */
 #define BOTTOMHALF_CHECKED_DATUM(function, data) \
     sizeof(struct { \

@@ -30,6 +30,7 @@ BOTTOMHALF_STATIC_ASSERT(sizeof(struct list_head) == 16, "bottomhalf: struct lis
 BOTTOMHALF_STATIC_ASSERT(sizeof(atomic_t) == 4, "bottomhalf: atomic_t is an int");
 BOTTOMHALF_STATIC_ASSERT(sizeof(atomic_long_t) == sizeof(long), "bottomhalf: atomic_long_t is a long");
 
+#ifndef container_of
 /*
  * The `type` whose member `member` is what `pointer` points to; for a delayed work the member is `name.work`.
  * A pointer of another type than the member's does not compile without a warning, and not at all in C++; a
@@ -37,7 +38,6 @@ BOTTOMHALF_STATIC_ASSERT(sizeof(atomic_long_t) == sizeof(long), "bottomhalf: ato
  *
  * IRQL: any. Does not block.
  */
-#ifndef container_of
 #define container_of(pointer, type, member) \
     ((type *)((char *)(1 ? (pointer) : &((type *)0)->member) - offsetof(type, member)))
 #endif

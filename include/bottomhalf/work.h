@@ -153,6 +153,7 @@ static inline bool cancel_work(struct work_struct *work)
  * IRQL: = PASSIVE. Blocks while it runs. For a work that was on a WQ_BH queue last, also DISPATCH_LEVEL:
  * there it spins.
  */
+BOTTOMHALF_IRQL_DISPATCH
 static inline bool cancel_work_sync(struct work_struct *work)
 {
     return bottomhalf_cancel_work_sync(work);
@@ -193,7 +194,7 @@ static inline unsigned int work_busy(const struct work_struct *work)
 }
 
 /*
- * The work that the caller is the function of, or NULL.
+ * The work that the caller is the function of, or NULL; NULL in a work of a WQ_BH queue too, as in Linux.
  *
  * IRQL: <= APC. Does not block. Above it the answer is NULL.
  */
@@ -220,6 +221,7 @@ static inline bool disable_work(struct work_struct *work)
  *
  * IRQL: = PASSIVE. Blocks while it runs, as cancel_work_sync() does.
  */
+BOTTOMHALF_IRQL_DISPATCH
 static inline bool disable_work_sync(struct work_struct *work)
 {
     return bottomhalf_disable_work_sync(work);
@@ -237,7 +239,7 @@ static inline bool enable_work(struct work_struct *work)
 }
 
 /*
- * enable_work(), and queue_work() if it can be queued again. True if that made it pending.
+ * enable_work(), and queue_work() if it can be queued again. True if it can: somebody else may have queued it.
  *
  * IRQL: any. Does not block.
  */
@@ -317,7 +319,7 @@ static inline int execute_in_process_context(work_func_t func, struct execute_wo
  *
  * IRQL: any. Does not block.
  */
-BOTTOMHALF_PRINTF(1, 2)
+BOTTOMHALF_IRQL_ANY BOTTOMHALF_PRINTF(1, 2)
 static inline void set_worker_desc(BOTTOMHALF_FORMAT_STRING const char *format, ...)
 {
     (void)format;

@@ -100,9 +100,9 @@ impl<B: Backend> Runtime<B> {
     }
 
     /// Makes PENDING of `work` the caller's, wherever the work is. Refused only if `take` has found
-    /// it disabled or not initialised: that a claim failed means nothing by itself, for the
-    /// instance that was in its way may have begun to run since, and that run need not see the
-    /// caller's stores.
+    /// it disabled or not initialised, or it has no function: that a claim failed means nothing by
+    /// itself, for the instance that was in its way may have begun to run since, and that run need
+    /// not see the caller's stores.
     fn own(&self, work: &work_struct, raised: &Raised<B>, deferred: &mut Deferred<B>) -> Modified {
         loop {
             let Taken::Not { word, depth } = self.take(work, raised, deferred) else {
@@ -112,7 +112,8 @@ impl<B: Backend> Runtime<B> {
                 self.count_accepted(raised);
                 return Modified::Fresh;
             }
-            if depth > 0 || State::of(word) == State::Uninitialised {
+            let uninitialised = State::of(word) == State::Uninitialised;
+            if depth > 0 || uninitialised || work.function().is_null() {
                 return Modified::Refused;
             }
         }

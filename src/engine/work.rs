@@ -186,7 +186,8 @@ impl<B: Backend> Runtime<B> {
         loop {
             let (word, state) = work.load();
             let next = match state {
-                State::Uninitialised => {
+                State::Idle { depth: 0 } if !work.function().is_null() => target.word_from(word),
+                State::Idle { depth: 0 } | State::Uninitialised => {
                     let call = if matches!(target, State::Timer) {
                         "queue_delayed_work"
                     } else {
@@ -195,7 +196,6 @@ impl<B: Backend> Runtime<B> {
                     raised.say(Report::of(Diagnostic::QueueUninitialised, work, call));
                     return false;
                 }
-                State::Idle { depth: 0 } => target.word_from(word),
                 // Refused, as in `refuse`.
                 State::Idle { .. }
                 | State::Transit { .. }
@@ -343,15 +343,13 @@ impl<B: Backend> Runtime<B> {
         Disabled { pending, deeper }
     }
 
-    /// Address of the work that the caller is the function of, or zero. IRQL: any.
+    /// Address of the work that the caller's thread is the function of, or zero. IRQL: any.
     pub(crate) fn current_work(&self) -> usize {
         let raised = Raised::<B>::new();
-        let me = self.drain_of(&raised);
-        if me.is_none() && raised.from() > Irql::APC {
+        if raised.from() > Irql::APC {
             return 0;
         }
-        let me = me.unwrap_or_else(B::thread);
-        self.running.current(me, &raised)
+        self.running.current(B::thread(), &raised)
     }
 
     /// Waits for the instances that run now. IRQL: <= APC.

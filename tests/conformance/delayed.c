@@ -325,20 +325,34 @@ SCENARIO(D19)
     destroy_workqueue(wq);
 }
 
-SCENARIO(D20)
+static void arm_three(struct workqueue_struct *wq)
 {
-    struct workqueue_struct *wq = alloc_ordered_workqueue("d20", 0);
-
-    test_dwork_init(&a);
-    test_dwork_init(&b);
-    test_dwork_init(&c);
     queue_delayed_work_on(1, wq, &a.dwork, 10);
     queue_delayed_work_on(1, wq, &b.dwork, 10);
     queue_delayed_work_on(1, wq, &c.dwork, 10);
+}
+
+SCENARIO(D20)
+{
+    struct workqueue_struct *wq = alloc_ordered_workqueue("d20", 0);
+    unsigned long now = jiffies;
+
+    kit_marks_init(&marks);
+    test_dwork_init_marked(&a, &marks, 'A');
+    test_dwork_init_marked(&b, &marks, 'B');
+    test_dwork_init_marked(&c, &marks, 'C');
+    /* All within one jiffy, or they are not due at once. */
+    for (arm_three(wq); jiffies != now && !kit_is_hung(); arm_three(wq)) {
+        cancel_delayed_work_sync(&a.dwork);
+        cancel_delayed_work_sync(&b.dwork);
+        cancel_delayed_work_sync(&c.dwork);
+        now = jiffies;
+    }
     item_await_ended(&a, 1);
     item_await_ended(&b, 1);
     item_await_ended(&c, 1);
     answer("runs", item_ended(&a) + item_ended(&b) + item_ended(&c));
+    answer_marks("order", &marks);
     destroy_workqueue(wq);
 }
 

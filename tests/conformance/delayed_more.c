@@ -121,6 +121,7 @@ SCENARIO(D469)
     answer("result", handler_result);
     answer("a_cpu", item_cpu(&a, 1));
     answer("b_cpu", item_cpu(&b, 1));
+    flush_workqueue(the_queue);
     answer("zero_on", queue_delayed_work_on(3, the_queue, &b.dwork, 0));
     item_await_ended(&b, 2);
     answer("zero_cpu", item_cpu(&b, 2));

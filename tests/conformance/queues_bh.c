@@ -4,7 +4,7 @@
  * (before the tasklets of its priority), Q462 (high priority first), Q463 (each of two queues keeps its
  * order), Q464 (queued while it runs, from another CPU), Q465 (cancel_work_sync with bottom halves off),
  * Q466 (delayed), Q467 (flush of the queue, and destroy), Q468 (the system's queues), Q469 (from a hard
- * interrupt).
+ * interrupt), Q489 (what is queued on two queues of one CPU).
  */
 #include "items.h"
 
@@ -331,7 +331,31 @@ SCENARIO(Q469)
     destroy_workqueue(wq);
 }
 
+SCENARIO(Q489)
+{
+    struct workqueue_struct *first = alloc_workqueue("q489a", WQ_BH, 0);
+    struct workqueue_struct *second = alloc_workqueue("q489b", WQ_BH, 0);
+
+    kit_marks_init(&marks);
+    test_work_init_marked(&a, &marks, 'A');
+    test_work_init_marked(&b, &marks, 'B');
+    test_work_init_marked(&c, &marks, 'C');
+    test_work_init_marked(&d, &marks, 'D');
+    local_bh_disable();
+    queue_work(first, &a.work);
+    queue_work(first, &b.work);
+    queue_work(first, &c.work);
+    queue_work(second, &d.work);
+    local_bh_enable();
+    flush_workqueue(first);
+    flush_workqueue(second);
+    answer_marks("order", &marks);
+    destroy_workqueue(second);
+    destroy_workqueue(first);
+}
+
 KIT_GROUP(queues_bh, "queues", KIT_ROW(Q22), KIT_ROW(Q460), KIT_ROW(Q461), KIT_ROW(Q462), KIT_ROW(Q463),
-          KIT_ROW(Q464), KIT_ROW(Q465), KIT_ROW(Q466), KIT_ROW(Q467), KIT_ROW(Q468), KIT_ROW(Q469));
+          KIT_ROW(Q464), KIT_ROW(Q465), KIT_ROW(Q466), KIT_ROW(Q467), KIT_ROW(Q468), KIT_ROW(Q469),
+          KIT_ROW(Q489));
 
 #endif

@@ -38,12 +38,15 @@ static void timed_work_main(struct work_struct *work)
     WRITE_ONCE(self->is_done, true);
 }
 
-/* The times of a work from the beginning of the first one, rounded to whole steps. */
+/*
+ * A time of a work from the beginning of the first one, in whole steps. Nothing takes less than it says, and what
+ * is late adds up to less than a step.
+ */
 static unsigned int time_of(const struct timed_work *self, int step)
 {
     unsigned int ms = (u32)(self->times[step] - works[0].times[0]) / 1000000u;
 
-    return (ms + STEP_MS / 2) / STEP_MS * STEP_MS;
+    return ms / STEP_MS * STEP_MS;
 }
 
 static void answer_times(const char *key, const struct timed_work *self, int count)

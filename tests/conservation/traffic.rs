@@ -211,7 +211,7 @@ impl Plant {
             }
             Call::EnableAndQueue => {
                 // SAFETY: the item and the queue are alive.
-                let enable = move || unsafe { enable_and_queue_work(wq.0, item()) };
+                let enable = move || unsafe { enable_work(item()) && queue_work(wq.0, item()) };
                 (Actor::EnableAndQueue, Box::new(enable))
             }
         }

@@ -57,6 +57,13 @@ struct kmdf_mock_machine {
     bool non_pnp;             /* the driver has no PnP: it gets no devices */
     PDRIVER_INITIALIZE driver_entry; /* a driver of the test's own; one of the mock's */
 };
+#ifdef __cplusplus
+static_assert(sizeof(struct kmdf_mock_machine) == 64, "kmdf_mock_run has the same layout");
+#else
+_Static_assert(sizeof(struct kmdf_mock_machine) == 64, "kmdf_mock_run has the same layout");
+_Static_assert(offsetof(struct kmdf_mock_machine, step_limit) == 40, "and its members in the same order");
+_Static_assert(offsetof(struct kmdf_mock_machine, driver_entry) == 56, "and its members in the same order");
+#endif
 
 /*
  * Makes a machine, loads the driver, runs `body` as a thread at PASSIVE_LEVEL, and unloads the driver

@@ -54,7 +54,8 @@ typedef enum _WDF_DRIVER_INIT_FLAGS {
     WdfDriverInitNonPnpDriver = 0x00000001,
     WdfDriverInitNoDispatchOverride = 0x00000002,
     WdfVerifyOn = 0x00000004,
-    WdfVerifierOn = 0x00000008
+    WdfVerifierOn = 0x00000008,
+    WdfDriverInitCompanion = 0x00000010
 } WDF_DRIVER_INIT_FLAGS;
 
 typedef VOID EVT_WDF_OBJECT_CONTEXT_CLEANUP(WDFOBJECT Object);
@@ -120,8 +121,7 @@ typedef struct _WDF_TIMER_CONFIG {
     ULONG Period;
     BOOLEAN AutomaticSerialization;
     ULONG TolerableDelay;
-    ULONG Reserved;
-    BOOLEAN UseHighResolutionTimer;
+    BOOLEAN UseHighResolutionTimer __attribute__((aligned(8)));
 } WDF_TIMER_CONFIG, *PWDF_TIMER_CONFIG;
 
 NTSTATUS WdfDriverCreate(PDRIVER_OBJECT DriverObject, PCUNICODE_STRING RegistryPath,

@@ -50,6 +50,14 @@ fn misused(message: &str) -> ! {
     world::fail("SIM_MISUSE", message.to_owned())
 }
 
+/// How many CPUs are active.
+fn active_cpus() -> u32 {
+    // SAFETY: no condition but a run.
+    unsafe {
+        kmdf_mock::ntddk::KeQueryActiveProcessorCountEx(kmdf_mock::ALL_PROCESSOR_GROUPS as u16)
+    }
+}
+
 /// [`world::spawn`], bound to `cpu` unless that is negative.
 ///
 /// # Safety
@@ -65,10 +73,14 @@ pub unsafe extern "C" fn kmdf_mock_spawn(
     let Some(function) = function else {
         misused("kmdf_mock_spawn: the function is NULL");
     };
+    let bound = u32::try_from(cpu).ok();
+    if bound.is_some_and(|cpu| cpu >= active_cpus()) {
+        misused("kmdf_mock_spawn: there is no such CPU");
+    }
     // SAFETY: by the caller's word.
     let name = unsafe { text_of(name, "thread") };
     let call = Call(function, context);
-    let thread = world::spawn(&name, u32::try_from(cpu).ok(), move || {
+    let thread = world::spawn(&name, bound, move || {
         let call = call;
         call.make();
     });
@@ -130,6 +142,9 @@ pub unsafe extern "C" fn kmdf_mock_interrupt(
     let Some(function) = function else {
         misused("kmdf_mock_interrupt: the function is NULL");
     };
+    if cpu >= active_cpus() {
+        misused("kmdf_mock_interrupt: there is no such CPU");
+    }
     let call = Call(function, context);
     let line = Interrupt::connect("interrupt", DEVICE_IRQL, move || {
         let call = &call;

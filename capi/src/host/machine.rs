@@ -1,6 +1,7 @@
 //! `kmdf_mock_run`: a machine with a driver in it, for C.
 
 use core::ffi::{c_int, c_void};
+use core::mem::offset_of;
 use std::format;
 use std::string::{String, ToString as _};
 
@@ -12,6 +13,8 @@ use kmdf_mock::{NTSTATUS, WDFDEVICE, WDFDRIVER};
 const SIM: u32 = 0;
 /// `KMDF_MOCK_LIVE`.
 const LIVE: u32 = 1;
+/// Most CPUs of a machine.
+const CPUS: u32 = 64;
 
 /// `struct kmdf_mock_machine`. Zero means the mock's default, in every member but `seed`.
 #[repr(C)]
@@ -48,6 +51,10 @@ pub struct kmdf_mock_machine {
     /// The entry point of the driver, instead of one of the mock's own.
     pub driver_entry: Option<DriverEntry>,
 }
+
+const _: () = assert!(size_of::<kmdf_mock_machine>() == 64);
+const _: () = assert!(offset_of!(kmdf_mock_machine, step_limit) == 40);
+const _: () = assert!(offset_of!(kmdf_mock_machine, driver_entry) == 56);
 
 /// What a run does.
 pub type Body = unsafe extern "C" fn(driver: WDFDRIVER, context: *mut c_void);
@@ -193,6 +200,10 @@ pub unsafe extern "C" fn kmdf_mock_run(
         std::eprintln!("kmdf_mock_run: the body is NULL");
         return 1;
     };
+    if machine.cpus > CPUS || machine.max_cpus > CPUS {
+        std::eprintln!("kmdf_mock_run: a machine has 1 to {CPUS} CPUs");
+        return 1;
+    }
     let seed = match seed(&machine) {
         Ok(seed) => seed,
         Err(complaint) => {

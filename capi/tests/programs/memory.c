@@ -114,7 +114,7 @@ static void work_frees(struct work_struct *work)
 {
     struct object *object = container_of(work, struct object, dwork.work);
 
-    CHECK(current_work() == work);
+    CHECK(current_work() == (in_task() ? work : NULL));
     if (!object->rounds) {
         if (object->has_tasklet)
             tasklet_kill(&object->tasklet);

@@ -78,13 +78,15 @@ pub fn deviations(contract: &str) -> Result<BTreeSet<String>, String> {
     Ok(ids)
 }
 
-/// Whether a word is the id of a row (`T04`, `DS1`) or of a scenario beyond the rows (`T401`).
+/// Whether a word is the id of a row (`T04`, `DS1`) or of a scenario beyond the rows (`T401`, `J401`).
 fn is_id(word: &str) -> bool {
     let digits = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
     let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
     match &word[..word.len() - digits.len()] {
         "T" | "W" | "Q" | "D" => all_digits && (2..=3).contains(&digits.len()),
         "DS" => all_digits && (1..=3).contains(&digits.len()),
+        // What is asked of jiffies; no row of the table is.
+        "J" => all_digits && digits.len() == 3,
         _ => false,
     }
 }

@@ -213,7 +213,10 @@ fn main() -> ExitCode {
     let ours = run(&chosen, &seeds, &arguments, &mut faults);
     let whole = chosen.len() == all.len() && std::env::var_os("KMDF_MOCK_SEED").is_none();
     match held(&ours, complete) {
-        Err(error) => faults.add(COMPLETE, error),
+        // Nothing is known about any of them.
+        Err(error) => names
+            .iter()
+            .for_each(|name| faults.add(name, error.clone())),
         Ok(findings) => judge(
             findings,
             &names.iter().copied().collect(),

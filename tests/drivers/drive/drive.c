@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * main() of the programs of this folder. A seed is a process of its own, because the statics of a driver are
- * those of one load of its image. It attaches, calls the program's body, detaches, and checks what must hold of
- * every driver.
+ * those of one load of its image. It attaches, calls the program's body, detaches, and checks what must hold
+ * of every driver.
  *
  *     PROGRAM --engine sim --seeds 200       seeds 0 to 199
  *     PROGRAM --engine sim --seed 17         that one
@@ -42,6 +42,7 @@ static char lock;
 
 static struct kmdf_mock_machine machine;
 static u64 random_state;
+static struct bottomhalf_attachment attachment;
 
 void drive_effect(bool held, const char *text, const char *file, int line)
 {
@@ -146,6 +147,16 @@ u64 drive_now_100ns(void)
     return kmdf_mock_now_100ns();
 }
 
+void drive_freeze(void)
+{
+    bottomhalf_freeze(&attachment);
+}
+
+void drive_thaw(void)
+{
+    bottomhalf_thaw(&attachment);
+}
+
 long drive_printed(const char *text)
 {
     size_t size = kmdf_mock_log(NULL, 0) + 1024;
@@ -182,7 +193,6 @@ static void check_reports(void)
 
 static void attached(WDFDRIVER driver, void *context)
 {
-    struct bottomhalf_attachment attachment = {0};
     struct bottomhalf_config config;
     struct bottomhalf_counters counters;
 
@@ -195,10 +205,23 @@ static void attached(WDFDRIVER driver, void *context)
     drive_settle();
     bottomhalf_get_counters(&counters);
     kmdf_mock_assert(counters.pending == 0, "nothing is left pending");
-    kmdf_mock_assert(counters.accepted == counters.run + counters.cancelled, "what was accepted has run or was cancelled");
+    kmdf_mock_assert(counters.accepted == counters.run + counters.cancelled,
+                     "what was accepted has run or was cancelled");
     bottomhalf_detach(&attachment);
     kmdf_mock_assert(compat_exit() == 0, "every allocation is freed");
     check_reports();
+}
+
+/* The seed also picks the machine: how many workers NT has, and how often a thread is preempted. */
+static void make_machine(u64 seed)
+{
+    static const unsigned int preemption[] = {KMDF_MOCK_PREEMPT_OFTEN, KMDF_MOCK_PREEMPT_SELDOM,
+                                              KMDF_MOCK_PREEMPT_ALWAYS};
+
+    machine.seed = seed;
+    machine.workers = seed % 5 == 4 ? 0 : 16;
+    machine.preemption = preemption[seed % 3];
+    random_state = seed;
 }
 
 static int run_seed(u64 seed)
@@ -209,8 +232,7 @@ static int run_seed(u64 seed)
     fflush(stdout);
     child = fork();
     if (child == 0) {
-        machine.seed = seed;
-        random_state = seed;
+        make_machine(seed);
         alarm(drive_is_live() ? LIVE_LIMIT : SIM_LIMIT);
         exit(kmdf_mock_run(&machine, attached, NULL) ? 1 : 0);
     }
@@ -235,7 +257,6 @@ int main(int argc, char **argv)
 
     machine.engine = KMDF_MOCK_SIM;
     machine.cpus = 4;
-    machine.workers = 16;
     machine.tick_100ns = 10000000 / HZ;
     for (at = 1; at + 1 < argc; at += 2) {
         if (strcmp(argv[at], "--engine") == 0)
@@ -254,7 +275,8 @@ int main(int argc, char **argv)
         first = strtoull(getenv("KMDF_MOCK_SEED"), NULL, 10);
         count = 1;
     }
-    tally = (struct tally *)mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    tally =
+        (struct tally *)mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED)
         return 1;
     for (seed = first; seed < first + count; seed++) {
@@ -267,7 +289,7 @@ int main(int argc, char **argv)
     /* An effect counts if every seed has come to it. */
     for (i = 0; i < tally->effects; i++)
         always += tally->seeds[i] == count;
-    printf("%s engine=%s seeds=%llu effects=%u checks=%lu\n", drive_program.name, drive_is_live() ? "live" : "sim",
-           (unsigned long long)count, always, tally->checks);
+    printf("%s engine=%s seeds=%llu effects=%u checks=%lu\n", drive_program.name,
+           drive_is_live() ? "live" : "sim", (unsigned long long)count, always, tally->checks);
     return 0;
 }

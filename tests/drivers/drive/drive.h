@@ -47,6 +47,9 @@ void drive_burn(unsigned int microseconds);
 unsigned int drive_irql(void);
 int drive_cpu(void);
 u64 drive_now_100ns(void);
+/* Suspends the machine as far as freezable queues go, and goes on. */
+void drive_freeze(void);
+void drive_thaw(void);
 /* How many lines with this text were printed so far. */
 long drive_printed(const char *text);
 
@@ -54,11 +57,11 @@ long drive_printed(const char *text);
 #define DRIVE_DISPATCH 2u
 
 /* Waits until the condition holds, for a bounded time; whether it does is for an EFFECT to say. */
-#define DRIVE_WAIT(condition)                                                                                      \
-    do {                                                                                                           \
-        int drive_left = 5000;                                                                                     \
-        while (!(condition) && drive_left-- > 0)                                                                   \
-            drive_sleep(1);                                                                                        \
+#define DRIVE_WAIT(condition)                                                                                \
+    do {                                                                                                     \
+        int drive_left = 5000;                                                                               \
+        while (!(condition) && drive_left-- > 0)                                                             \
+            drive_sleep(1);                                                                                  \
     } while (0)
 
 /* Numbers that threads, interrupts and callbacks share. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Drives edac/wq.c: pollers that queue themselves again by edac_queue_work() on one ordered queue, as those of
- * memory controllers do.
+ * Drives edac/wq.c: pollers that queue themselves again by edac_queue_work() on one ordered queue, as those
+ * of memory controllers do.
  */
 #include <linux/completion.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Drives greybus/svc_watchdog.c: a watchdog that pings every two seconds, bites when there is no answer, and is
- * stopped while the machine is suspended.
+ * Drives greybus/svc_watchdog.c: a watchdog that pings every two seconds, bites when there is no answer, and
+ * is stopped while the machine is suspended.
  */
 #include <linux/completion.h>
 #include <linux/suspend.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Drives i2c-slave-testunit.c: a command is written from the interrupt of the bus, and carried out by a delayed
- * work after ten milliseconds per unit of its last byte.
+ * Drives i2c-slave-testunit.c: a command is written from the interrupt of the bus, and carried out by a
+ * delayed work after ten milliseconds per unit of its last byte.
  */
 #include <linux/completion.h>
 
@@ -114,12 +114,13 @@ static void commands_are_carried_out_after_their_delay(void)
         command(notify ? HOST_NOTIFY : READ_BYTES, data, (u8)(data + 1), delay);
         DRIVE_WAIT(drive_get(&transfers.runs) > before);
         EFFECT(drive_get(&transfers.runs) == before + 1, "a command is carried out");
-        EFFECT(time_after_eq(transferred_at, stopped_at + msecs_to_jiffies(10 * delay)), "not before its delay");
+        EFFECT(time_after_eq(transferred_at, stopped_at + msecs_to_jiffies(10 * delay)),
+               "not before its delay");
         EFFECT(drive_is_live() || time_before(transferred_at, stopped_at + msecs_to_jiffies(10 * delay) + 4),
                "and soon after it");
         if (notify)
-            EFFECT(message.addr == 0x08 && message.flags == 0 && message.len == 3 && message_bytes[0] == 0x30 &&
-                       message_bytes[1] == data && message_bytes[2] == data + 1,
+            EFFECT(message.addr == 0x08 && message.flags == 0 && message.len == 3 &&
+                       message_bytes[0] == 0x30 && message_bytes[1] == data && message_bytes[2] == data + 1,
                    "the host is notified with the data");
         else
             EFFECT(message.addr == data && message.flags == I2C_M_RD && message.len == data + 1,
@@ -150,7 +151,8 @@ static void refuses_what_is_wrong(void)
     long before = drive_get(&transfers.runs);
     long printed = drive_printed("CMD01 failed");
 
-    EFFECT(on_bus(I2C_SLAVE_WRITE_REQUESTED, NULL) == 0 && write_byte(9) == -EINVAL, "there is no such command");
+    EFFECT(on_bus(I2C_SLAVE_WRITE_REQUESTED, NULL) == 0 && write_byte(9) == -EINVAL,
+           "there is no such command");
     on_bus(I2C_SLAVE_STOP, NULL);
     on_bus(I2C_SLAVE_WRITE_REQUESTED, NULL);
     write_byte(READ_BYTES);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Drives iosm_ipc_task_queue.c: a ring of calls that a tasklet of the old form makes, some of them waited for.
+ * Drives iosm_ipc_task_queue.c: a ring of calls that a tasklet of the old form makes, some of them waited
+ * for.
  */
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -141,13 +142,15 @@ static void a_full_ring_refuses(void)
 
     tasklet_disable(task.ipc_tasklet);
     for (i = 0; i < IPC_THREAD_QUEUE_SIZE - 1; i++)
-        EFFECT(ipc_task_queue_send_task(&imem, nothing, i, NULL, 0, false) == 0, "the ring takes what it holds");
+        EFFECT(ipc_task_queue_send_task(&imem, nothing, i, NULL, 0, false) == 0,
+               "the ring takes what it holds");
     EFFECT(ipc_task_queue_send_task(&imem, nothing, i, NULL, 0, false) == -EIO, "a full ring refuses");
     EFFECT(drive_printed("queue is full") == printed + 1, "and says so");
     EFFECT(drive_get(&runs.runs) == before, "a disabled tasklet makes no call");
     tasklet_enable(task.ipc_tasklet);
     DRIVE_WAIT(drive_get(&runs.runs) == before + IPC_THREAD_QUEUE_SIZE - 1);
-    EFFECT(drive_get(&runs.runs) == before + IPC_THREAD_QUEUE_SIZE - 1, "what it took is made when it is enabled");
+    EFFECT(drive_get(&runs.runs) == before + IPC_THREAD_QUEUE_SIZE - 1,
+           "what it took is made when it is enabled");
 }
 
 static void the_end_makes_what_is_scheduled(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Drives mcp251xfd-timestamp.c: a 32-bit counter that wraps after a few periods is read once a period, so that
- * a period that is left out shows as time that is missing.
+ * Drives mcp251xfd-timestamp.c: a 32-bit counter that wraps after a few periods is read once a period, so
+ * that a period that is left out shows as time that is missing.
  */
 #include <linux/completion.h>
 

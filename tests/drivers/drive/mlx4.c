@@ -131,7 +131,8 @@ static void senses_every_three_seconds(void)
     EFFECT(drive_get(&senses.most) == 1, "one at a time");
     DRIVE_WAIT(drive_get(&changes) >= rounds);
     EFFECT(changed[0] == MLX4_PORT_TYPE_IB && changed[1] == MLX4_PORT_TYPE_ETH, "what is found is set");
-    EFFECT(drive_get(&asked[1]) == rounds && drive_get(&asked[2]) == rounds, "each port is asked once a time");
+    EFFECT(drive_get(&asked[1]) == rounds && drive_get(&asked[2]) == rounds,
+           "each port is asked once a time");
 }
 
 /* Waits for one more round, from the check of its result to the work's next queueing. */

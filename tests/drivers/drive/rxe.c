@@ -124,7 +124,8 @@ static void handles_every_request(void)
             drive_join(threads[i]);
         drive_settle();
         EFFECT(drive_get(&pair.added) == round * LOADERS * REQUESTS, "every request is added");
-        EFFECT(drive_get(&pair.handled) == drive_get(&pair.added), "no request is forgotten, none handled twice");
+        EFFECT(drive_get(&pair.handled) == drive_get(&pair.added),
+               "no request is forgotten, none handled twice");
         EFFECT(pair.task.state == TASK_STATE_START, "an idle task is in its first state");
     }
     EFFECT(drive_get(&pair.runs.most) == 1, "the function never overlaps itself");
@@ -167,7 +168,8 @@ static void leaves_the_cpu_to_others(void)
     drive_interrupt(1, schedule_both, NULL);
     drive_settle();
     EFFECT(drive_get(&pair.handled) == handled + 20 * RXE_MAX_ITERATIONS, "a task that gives way goes on");
-    EFFECT(drive_get(&neighbour_at) >= handled && drive_get(&neighbour_at) <= handled + 2 * RXE_MAX_ITERATIONS,
+    EFFECT(drive_get(&neighbour_at) >= handled &&
+               drive_get(&neighbour_at) <= handled + 2 * RXE_MAX_ITERATIONS,
            "a tasklet behind it has its turn after one round");
     tasklet_kill(&neighbour);
 }

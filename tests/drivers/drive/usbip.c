@@ -143,7 +143,8 @@ static void adder(void *context)
     int i;
 
     for (i = 0; i < EVENTS; i++) {
-        struct addition addition = {&devices[drive_choose(DEVICES)], (enum operation)drive_choose(OPERATIONS)};
+        struct addition addition = {&devices[drive_choose(DEVICES)],
+                                    (enum operation)drive_choose(OPERATIONS)};
 
         if (drive_choose(2) == 0)
             drive_interrupt(cpu, add, &addition);

@@ -73,11 +73,11 @@ int i2c_slave_unregister(struct i2c_client *client);
 
 /* Hands the driver to the test. The declaration takes the semicolon of the driver. */
 const struct i2c_driver *i2c_stub_driver(void);
-#define module_i2c_driver(name)                                                                                    \
-    const struct i2c_driver *i2c_stub_driver(void)                                                                 \
-    {                                                                                                              \
-        return &(name);                                                                                            \
-    }                                                                                                              \
+#define module_i2c_driver(name)                                                                              \
+    const struct i2c_driver *i2c_stub_driver(void)                                                           \
+    {                                                                                                        \
+        return &(name);                                                                                      \
+    }                                                                                                        \
     const struct i2c_driver *i2c_stub_driver(void)
 
 #endif

@@ -23,7 +23,8 @@ struct device_attribute {
     ssize_t (*store)(struct device *dev, struct device_attribute *attr, const char *buf, size_t count);
 };
 
-#define DEVICE_ATTR(name, mode, show, store) struct device_attribute dev_attr_##name = {{#name, mode}, show, store}
+#define DEVICE_ATTR(name, mode, show, store)                                                                 \
+    struct device_attribute dev_attr_##name = {{#name, mode}, show, store}
 
 static inline struct device *kobj_to_dev(struct kobject *kobj)
 {

@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define CYCLECOUNTER_MASK(bits) ((u64)((bits) < 64 ? ((u64)1 << ((bits) & 63)) - 1 : ~(u64)0))
+#define CYCLECOUNTER_MASK(bits) ((u64)((bits) < 64 ? ((u64)1 << ((bits)&63)) - 1 : ~(u64)0))
 
 /* A counter of `mask` + 1 values; a step is `mult` / 2^`shift` nanoseconds. */
 struct cyclecounter {

@@ -40,7 +40,8 @@ struct device_attribute {
     ssize_t (*store)(struct device *dev, struct device_attribute *attr, const char *buf, size_t count);
 };
 
-#define DEVICE_ATTR(name, mode, show, store) struct device_attribute dev_attr_##name = {#name, mode, show, store}
+#define DEVICE_ATTR(name, mode, show, store)                                                                 \
+    struct device_attribute dev_attr_##name = {#name, mode, show, store}
 int device_create_file(struct device *dev, const struct device_attribute *attr);
 void device_remove_file(struct device *dev, const struct device_attribute *attr);
 
@@ -71,11 +72,11 @@ int sscanf(const char *text, const char *fmt, ...);
 size_t strnlen(const char *text, size_t size);
 
 const struct platform_driver *stub_platform_driver(void);
-#define module_platform_driver(name)                                                                               \
-    const struct platform_driver *stub_platform_driver(void)                                                       \
-    {                                                                                                              \
-        return &(name);                                                                                            \
-    }                                                                                                              \
+#define module_platform_driver(name)                                                                         \
+    const struct platform_driver *stub_platform_driver(void)                                                 \
+    {                                                                                                        \
+        return &(name);                                                                                      \
+    }                                                                                                        \
     const struct platform_driver *stub_platform_driver(void)
 
 #endif

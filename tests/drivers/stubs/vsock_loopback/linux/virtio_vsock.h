@@ -33,31 +33,75 @@ void virtio_vsock_skb_queue_purge(struct sk_buff_head *list);
 struct vsock_sock;
 
 /* The calls that the file hands on from another module; what they take does not matter to it. */
-#define STUB_VSOCK_CALLS(call)                                                                                     \
-    call(init, do_socket_init) call(destruct, destruct) call(release, release) call(connect, connect)              \
-    call(shutdown, shutdown) call(dgram_bind, dgram_bind) call(dgram_dequeue, dgram_dequeue)                       \
-    call(dgram_enqueue, dgram_enqueue) call(dgram_allow, dgram_allow) call(stream_dequeue, stream_dequeue)         \
-    call(stream_enqueue, stream_enqueue) call(stream_has_data, stream_has_data)                                    \
-    call(stream_has_space, stream_has_space) call(stream_rcvhiwat, stream_rcvhiwat)                                \
-    call(stream_is_active, stream_is_active) call(stream_allow, stream_allow)                                      \
-    call(seqpacket_dequeue, seqpacket_dequeue) call(seqpacket_enqueue, seqpacket_enqueue)                          \
-    call(seqpacket_has_data, seqpacket_has_data) call(notify_poll_in, notify_poll_in)                              \
-    call(notify_poll_out, notify_poll_out) call(notify_recv_init, notify_recv_init)                                \
-    call(notify_recv_pre_block, notify_recv_pre_block) call(notify_recv_pre_dequeue, notify_recv_pre_dequeue)      \
-    call(notify_recv_post_dequeue, notify_recv_post_dequeue) call(notify_send_init, notify_send_init)              \
-    call(notify_send_pre_block, notify_send_pre_block) call(notify_send_pre_enqueue, notify_send_pre_enqueue)      \
-    call(notify_send_post_enqueue, notify_send_post_enqueue) call(notify_buffer_size, notify_buffer_size)
+#define STUB_VSOCK_FUNCTIONS(function)                                                                       \
+    function(do_socket_init)                                                                                 \
+    function(destruct)                                                                                       \
+    function(release)                                                                                        \
+    function(connect)                                                                                        \
+    function(shutdown)                                                                                       \
+    function(dgram_bind)                                                                                     \
+    function(dgram_dequeue)                                                                                  \
+    function(dgram_enqueue)                                                                                  \
+    function(dgram_allow)                                                                                    \
+    function(stream_dequeue)                                                                                 \
+    function(stream_enqueue)                                                                                 \
+    function(stream_has_data)                                                                                \
+    function(stream_has_space)                                                                               \
+    function(stream_rcvhiwat)                                                                                \
+    function(stream_is_active)                                                                               \
+    function(stream_allow)                                                                                   \
+    function(seqpacket_dequeue)                                                                              \
+    function(seqpacket_enqueue)                                                                              \
+    function(seqpacket_has_data)                                                                             \
+    function(notify_poll_in)                                                                                 \
+    function(notify_poll_out)                                                                                \
+    function(notify_recv_init)                                                                               \
+    function(notify_recv_pre_block)                                                                          \
+    function(notify_recv_pre_dequeue)                                                                        \
+    function(notify_recv_post_dequeue)                                                                       \
+    function(notify_send_init)                                                                               \
+    function(notify_send_pre_block)                                                                          \
+    function(notify_send_pre_enqueue)                                                                        \
+    function(notify_send_post_enqueue)                                                                       \
+    function(notify_buffer_size)
+#define STUB_VSOCK_DECLARE(name) int virtio_transport_##name(void);
+STUB_VSOCK_FUNCTIONS(STUB_VSOCK_DECLARE)
 
-#define STUB_VSOCK_DECLARE(member, function) int virtio_transport_##function(void);
-STUB_VSOCK_CALLS(STUB_VSOCK_DECLARE)
-
-#define STUB_VSOCK_MEMBER(member, function) int (*member)(void);
 struct vsock_transport {
     struct module *module;
     u32 (*get_local_cid)(void);
     int (*cancel_pkt)(struct vsock_sock *vsk);
     bool (*seqpacket_allow)(u32 remote_cid);
-    STUB_VSOCK_CALLS(STUB_VSOCK_MEMBER)
+    int (*init)(void);
+    int (*destruct)(void);
+    int (*release)(void);
+    int (*connect)(void);
+    int (*shutdown)(void);
+    int (*dgram_bind)(void);
+    int (*dgram_dequeue)(void);
+    int (*dgram_enqueue)(void);
+    int (*dgram_allow)(void);
+    int (*stream_dequeue)(void);
+    int (*stream_enqueue)(void);
+    int (*stream_has_data)(void);
+    int (*stream_has_space)(void);
+    int (*stream_rcvhiwat)(void);
+    int (*stream_is_active)(void);
+    int (*stream_allow)(void);
+    int (*seqpacket_dequeue)(void);
+    int (*seqpacket_enqueue)(void);
+    int (*seqpacket_has_data)(void);
+    int (*notify_poll_in)(void);
+    int (*notify_poll_out)(void);
+    int (*notify_recv_init)(void);
+    int (*notify_recv_pre_block)(void);
+    int (*notify_recv_pre_dequeue)(void);
+    int (*notify_recv_post_dequeue)(void);
+    int (*notify_send_init)(void);
+    int (*notify_send_pre_block)(void);
+    int (*notify_send_pre_enqueue)(void);
+    int (*notify_send_post_enqueue)(void);
+    int (*notify_buffer_size)(void);
 };
 
 struct virtio_transport {

@@ -1,0 +1,55 @@
+//! What Linux 6.12 answered when it was asked, and was answered otherwise here.
+
+mod support;
+
+use bottomhalf::linux::*;
+use kmdf_mock::sim_assert;
+use kmdf_mock::world;
+use support::{Work, Wq, rows};
+
+/// WORK-13: a work that another thread queues between the enable and the queueing has been enabled all the same.
+#[test]
+fn enable_and_queue_says_that_it_has_enabled() {
+    rows(|_| {
+        let wq = Wq::bound();
+        let work = Work::counting();
+        let other = world::spawn("other", None, move || {
+            for _ in 0..20 {
+                work.queue(wq);
+            }
+        });
+        for _ in 0..10 {
+            // SAFETY: item and queue are alive.
+            unsafe {
+                disable_work(work.work());
+                sim_assert!(enable_and_queue_work(wq.0, work.work()));
+            }
+        }
+        other.join();
+        wq.destroy();
+        work.free();
+    });
+}
+
+/// WORK-11: a work of a `WQ_BH` queue runs in no worker's thread, and so none is current there, nor in the thread
+/// that it has interrupted.
+#[test]
+fn no_work_is_current_in_a_bottom_half() {
+    rows(|_| {
+        let (wq, outer) = (Wq::with(WQ_BH, 0), Wq::bound());
+        let inner = Work::new(|_, _| sim_assert!(current_work().is_null()));
+        let work = Work::new(move |this, _| {
+            sim_assert!(current_work() == this.work());
+            local_bh_disable();
+            sim_assert!(inner.queue(wq));
+            local_bh_enable();
+            sim_assert!(current_work() == this.work());
+        });
+        sim_assert!(work.queue(outer));
+        outer.destroy();
+        wq.destroy();
+        sim_assert!(work.runs() == 1 && inner.runs() == 1);
+        work.free();
+        inner.free();
+    });
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * B-45: what the static initialisers make is what the calls that initialise make, byte for byte, and serves as
- * they do in every call.
+ * B-45: what the static initialisers make is what the calls that initialise make, byte for byte, and serves
+ * as they do in every call.
  */
 #include "kit.h"
 

@@ -191,7 +191,7 @@ boot() {
         fi
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
-        printf 'Linux %s did not boot at attempt %s\n' "$series" "$attempt"
+        printf 'Linux %s did not boot at attempt %s\n' "$series" "$attempt" >&2
     done
     cat "$temporary/qemu.log"
     tail -n 40 "$console"

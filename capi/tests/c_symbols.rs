@@ -75,7 +75,7 @@ fn exported(sources: &str) -> BTreeSet<String> {
     let mut lines = sources.lines().peekable();
     while let Some(line) = lines.next() {
         match line {
-            "forward! {" | "init! {" | "make! {" => inside = Some("bottomhalf_"),
+            "forward! {" | "init! {" | "make! {" | "wait! {" => inside = Some("bottomhalf_"),
             "nt! {" | "wdf! {" | "plain! {" => inside = Some(""),
             "}" => inside = None,
             _ => {}

@@ -98,7 +98,7 @@ fn b45_declared_items_are_initialised_ones_byte_for_byte() {
 /// flushed, cancelled, disabled, killed.
 #[test]
 fn b45_declared_items_serve() {
-    let refused = "schedule_delayed_work(item, 300) does not hold";
+    let refused = "schedule_delayed_work(item, 0) does not hold";
     holds(&DECLARED, "they_serve", 300, refused);
     holds(&DECLARED, "on_the_stack", 300, "BH20");
 }

@@ -322,7 +322,6 @@ static int begins_meanwhile(struct workqueue_struct *first, struct workqueue_str
     INIT_WORK(&a.work, burn);
     test_work_init(&d);
     queue_work_on(1, first, &a.work);
-    item_await_begun(&a, 1);
     queue_work_on(1, second, &d.work);
     item_await_ended(&d, 1);
     item_await_ended(&a, 1);

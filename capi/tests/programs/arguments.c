@@ -176,16 +176,24 @@ static void call_at_level(void)
     }
 }
 
-/* The library is as good as before: a work runs. */
+static unsigned int own_runs;
+
+static void own_work(struct work_struct *work)
+{
+    (void)work;
+    own_runs++;
+}
+
+/* The library is as good as before: a work runs. What the call has queued may run beside it. */
 static void still_works(void)
 {
     struct work_struct *work = zeroes(WORK);
 
-    INIT_WORK(work, a_work);
-    runs = 0;
+    INIT_WORK(work, own_work);
+    own_runs = 0;
     KMDF_MOCK_ASSERT(schedule_work(work));
     flush_work(work);
-    KMDF_MOCK_ASSERT(runs == 1);
+    KMDF_MOCK_ASSERT(own_runs == 1);
     ExFreePool(work);
 }
 

@@ -5,7 +5,7 @@ mod support;
 use bottomhalf::linux::*;
 use kmdf_mock::sim_assert;
 use kmdf_mock::world;
-use support::{Work, Wq, rows};
+use support::{NonReentrant, Work, Wq, rows, rows_with, wait_until};
 
 /// WORK-13: a work that another thread queues between the enable and the queueing has been enabled all the same.
 #[test]
@@ -51,5 +51,34 @@ fn no_work_is_current_in_a_bottom_half() {
         sim_assert!(work.runs() == 1 && inner.runs() == 1);
         work.free();
         inner.free();
+    });
+}
+
+/// Queues a work for a CPU.
+fn queue_on(cpu: u32, wq: Wq, work: Work) -> bool {
+    // SAFETY: item and queue are alive.
+    unsafe { queue_work_on(cpu.cast_signed(), wq.0, work.work()) }
+}
+
+/// W03: a work that asks for another CPU while it runs, here from its own function, runs again where it runs, however
+/// soon that run is over; when it is idle it gets the CPU that is asked for.
+#[test]
+fn a_work_that_runs_keeps_its_cpu() {
+    rows_with(NonReentrant, 60, |_| {
+        let wq = Wq::bound();
+        let work = Work::new(move |this, run| {
+            sim_assert!(run % 8 == 0 || queue_on(run % 4, wq, this));
+        });
+        let seen = work.seen();
+        for (cpu, runs) in [(1, 8), (3, 16)] {
+            sim_assert!(queue_on(cpu, wq, work));
+            let all = seen.clone();
+            wait_until(move || all.ended() == runs);
+            work.flush();
+        }
+        sim_assert!((0..8).all(|run| seen.cpu(run) == 1));
+        sim_assert!((8..16).all(|run| seen.cpu(run) == 3));
+        wq.destroy();
+        work.free();
     });
 }

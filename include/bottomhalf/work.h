@@ -194,9 +194,9 @@ static inline unsigned int work_busy(const struct work_struct *work)
 }
 
 /*
- * The work that the caller is the function of, or NULL; NULL in a work of a WQ_BH queue too, as in Linux.
+ * The work that the caller is the function of, or NULL.
  *
- * IRQL: <= APC. Does not block. Above it the answer is NULL.
+ * IRQL: <= APC. Does not block. Above it the answer is NULL, in the works of WQ_BH queues too.
  */
 BOTTOMHALF_IRQL_APC
 static inline struct work_struct *current_work(void)

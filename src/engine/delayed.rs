@@ -140,7 +140,7 @@ impl<B: Backend> Runtime<B> {
                 if self.take_from_tree(dwork, word, &raised) {
                     // SAFETY: we own the item, and it counts in `armed` until it is linked.
                     let queue = unsafe { target::<B>(dwork) };
-                    link_armed(queue, dwork, true, &raised, &mut deferred);
+                    link_armed(self, queue, dwork, true, &raised, &mut deferred);
                     break;
                 }
                 // Another CPU is putting it into a tree or taking it out, for a few lines.

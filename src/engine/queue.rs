@@ -246,6 +246,12 @@ impl<B: Backend> Queue<B> {
         subs.get(cpu as usize).unwrap_or(&subs[0])
     }
 
+    /// Whether a work that is linked at `at` is to be run on that CPU. A queue without a sub-queue for each CPU takes
+    /// the CPU for a hint, as Linux does.
+    pub(crate) fn minds_cpu(&self, at: At) -> bool {
+        self.pins || (at.pin && self.subs > 1)
+    }
+
     /// The level of the timer that its delayed works are on.
     pub(super) fn timer_level(&self) -> TimerLevel {
         if self.is(flag::MEM_RECLAIM | flag::BH) {
@@ -375,8 +381,7 @@ impl<B: Backend> Queue<B> {
         let place = State::Queue {
             sub: core::ptr::from_ref(sub).addr(),
             colour,
-            // A queue without a sub-queue for each CPU takes the CPU for a hint, as Linux does.
-            pin: self.pins || (at.pin && self.subs > 1),
+            pin: self.minds_cpu(at),
         };
         // ORDERING: Release publishes the link, and the caller's earlier stores, to whoever takes
         // the work; pairs with the Acquire of `work_struct::load` and the RMW of `claim`.

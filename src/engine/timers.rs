@@ -162,6 +162,7 @@ pub(super) unsafe fn target<'a, B: Backend>(dwork: &delayed_work) -> &'a Queue<B
 /// It counts in `armed` until it is linked: destroy looks at `armed` first and at the lists second,
 /// so it sees a work on its way by the one look or by the other.
 pub(super) fn link_armed<B: Backend>(
+    runtime: &Runtime<B>,
     queue: &Queue<B>,
     dwork: &delayed_work,
     calls_worker: bool,
@@ -176,6 +177,7 @@ pub(super) fn link_armed<B: Backend>(
             pin: true,
         },
     };
+    let at = runtime.beside_its_run(queue, &dwork.work, at, raised);
     queue.link(&dwork.work, at, calls_worker, raised, deferred);
     // ORDERING: a count; the grace period of destroy orders it.
     queue.armed.fetch_sub(1, Relaxed);
@@ -333,7 +335,7 @@ impl<B: Backend> Runtime<B> {
                 mine = Some(queue);
             }
             let calls_worker = !mine.is_some_and(|first| core::ptr::eq(first, queue));
-            link_armed(queue, due, calls_worker, &raised, &mut deferred);
+            link_armed(self, queue, due, calls_worker, &raised, &mut deferred);
             deferred.deliver(self, raised);
         }
     }
@@ -388,7 +390,7 @@ impl<B: Backend> Runtime<B> {
             raised.say(Report::of(Diagnostic::ArmedAtEnd, &dwork.work, call));
             // SAFETY: as above.
             let queue = unsafe { target::<B>(dwork) };
-            link_armed(queue, dwork, true, &raised, &mut deferred);
+            link_armed(self, queue, dwork, true, &raised, &mut deferred);
             deferred.deliver(self, raised);
             count += 1;
         }

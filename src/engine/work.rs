@@ -10,7 +10,7 @@ use super::backend::{Backend, Irql};
 use super::diagnostic::{Diagnostic, Report};
 use super::item::{delayed_work, work_struct};
 use super::locked::Raised;
-use super::queue::{At, Queue};
+use super::queue::{At, Queue, flag};
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
 use super::word::State;
@@ -223,11 +223,47 @@ impl<B: Backend> Runtime<B> {
         raised: &Raised<B>,
         deferred: &mut Deferred<B>,
     ) -> bool {
+        let at = self.beside_its_run(queue, work, at, raised);
         let linked = queue.try_link(work, at, self.caller(raised), raised, deferred);
         if !linked {
             self.give_back(work, "queue_work", raised);
         }
         linked
+    }
+
+    /// Where a work that is wanted at `at` is linked: one that runs for a CPU of the queue is queued for that CPU
+    /// again, whatever CPU is asked for (row W03). Linux decides so when it is queued; the run may be over when a
+    /// worker comes to it. IRQL: any, raised.
+    pub(crate) fn beside_its_run(
+        &self,
+        queue: &Queue<B>,
+        work: &work_struct,
+        at: At,
+        raised: &Raised<B>,
+    ) -> At {
+        if !queue.minds_cpu(at) || self.is_reentrant(queue) {
+            return at;
+        }
+        let address = core::ptr::from_ref(work).addr();
+        let shard = self.running.shard(address).lock(raised);
+        let Some(sub) = shard.sub_of(address, work.function()) else {
+            return at;
+        };
+        // SAFETY: Q3: the run counts in its queue as long as its slot is in the shard, which is locked.
+        let sub = unsafe { &*sub };
+        if core::ptr::eq(sub.queue(), queue) {
+            At {
+                cpu: sub.cpu(),
+                ..at
+            }
+        } else {
+            at
+        }
+    }
+
+    /// Whether a work of `queue` may run beside itself.
+    pub(super) fn is_reentrant(&self, queue: &Queue<B>) -> bool {
+        self.reentrant && !queue.is(flag::NON_REENTRANT)
     }
 
     /// Makes a work in Transit idle again: its queue takes nothing any more.

@@ -7,7 +7,7 @@ use super::claim::{Claim, Entrance, Worker};
 use super::item::work_func_t;
 use super::locked::Raised;
 use super::placement::Placement;
-use super::queue::{Queue, flag};
+use super::queue::Queue;
 use super::running::{Ended, Slot, Start};
 use super::runtime::Runtime;
 use super::wait::Deferred;
@@ -82,7 +82,7 @@ impl<B: Backend> Runtime<B> {
         mut deferred: Deferred<B>,
     ) {
         let address = claim.work.addr();
-        let reentrant = self.reentrant && !serving.queue.is(flag::NON_REENTRANT);
+        let reentrant = self.is_reentrant(serving.queue);
         let start = {
             let mut shard = self.running.shard(address).lock(&raised);
             shard.start(serving.slot, &claim, reentrant, &mut deferred.woken)

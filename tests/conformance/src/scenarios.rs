@@ -94,7 +94,7 @@ pub fn twice(scenarios: &[Scenario]) -> BTreeSet<&str> {
 }
 
 /// The diagnostics that a scenario causes, always the same ones. All others cause none.
-const DIAGNOSTICS: [(&str, &[&str]); 19] = [
+const DIAGNOSTICS: &[(&str, &[&str])] = &[
     ("D26", &["BH05"]),
     ("Q04", &["BH02"]),
     ("Q19", &["BH19"]),
@@ -112,6 +112,7 @@ const DIAGNOSTICS: [(&str, &[&str]); 19] = [
     ("W501", &["BH14"]),
     ("W502", &["BH08"]),
     ("W503", &["BH06"]),
+    ("W504", &["BH05", "BH14"]),
     ("W505", &["BH27"]),
     ("W506", &["BH28"]),
 ];

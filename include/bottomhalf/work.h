@@ -239,7 +239,7 @@ static inline bool enable_work(struct work_struct *work)
 }
 
 /*
- * enable_work(), and queue_work() if it can be queued again. True if it can; somebody else may have queued it.
+ * enable_work(), and queue_work() if it can be queued again. True if it can; others may have queued it first.
  *
  * IRQL: any. Does not block.
  */

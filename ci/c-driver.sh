@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# ci/c-driver.sh: builds and runs examples/c-driver, one C driver for three systems. On the simulated KMDF, by
-# gcc and by clang, over 1 000 schedules; as a module for Debian's cloud kernels 6.1 and 6.12, which are booted
-# under QEMU (plain emulation) to load and unload it; and for Windows on x86-64 and ARM64 as far as a compiler
-# goes without the WDK. The driver's files are the same in all of them, and include Linux's headers only.
+# ci/c-driver.sh: builds and runs examples/c-driver, one C driver for three systems. On the simulated KMDF: by
+# gcc and by clang, over 1 000 schedules, and by CMake over the installed library. As a module for Debian's
+# cloud kernels 6.1 and 6.12, which are booted under QEMU (plain emulation) to load and unload it. And for
+# Windows on x86-64 and ARM64, as far as a compiler goes without the WDK. The driver's files are the same in
+# all of them, and include Linux's headers only.
 # Shows that a driver whose work does not hold the tasklet off, one that does not wait for it, one that loses a
 # sample on Linux, and one with a word of Windows are found.
-# Needs rustup. Debian 12 on x86-64; compilers, QEMU, busybox and cpio come from apt-get if they are missing; kernels
-# as in ci/linux-oracle.sh. Exit: 0 good, 1 not, 3 could not fetch.
+# Needs rustup, and Debian 12 on x86-64; compilers, CMake, QEMU, busybox and cpio come from apt-get if they are
+# missing, kernels as in ci/linux-oracle.sh. Exit: 0 good, 1 not, 3 could not fetch.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -23,6 +24,7 @@ need make make
 need gcc gcc
 need gcc-12 gcc-12
 need clang clang
+need cmake cmake
 need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 need qemu-system-x86_64 qemu-system-x86
 need busybox busybox-static
@@ -121,6 +123,13 @@ step "on the simulated KMDF"
 host "$example" gcc
 host "$example" clang -std=c17 >"$work/clang.log" || { cat "$work/clang.log" && fail "clang's build fails"; }
 tail -n 1 "$work/clang.log"
+
+step "over the installed library, by CMake"
+bash capi/install.sh --prefix "$work/prefix" >"$work/install.log" 2>&1 || { cat "$work/install.log" && fail "the library is not installed"; }
+rm -rf "$work/cmake"
+cmake -S "$example" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_C_FLAGS=-Werror >"$work/cmake.log"
+cmake --build "$work/cmake" >>"$work/cmake.log" || { cat "$work/cmake.log" && fail "CMake's build fails"; }
+"$work/cmake/sensor" 200 | tail -n 1
 
 step "for Windows"
 for target in x86_64-pc-windows-msvc aarch64-pc-windows-msvc; do

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# ci/real-drivers.sh [SEEDS]: ten files of Linux, taken from Debian's package of the source of Linux 6.1 and not
-# changed, are compiled against the headers of include/, run on the simulated KMDF, and what they do is asserted;
-# then compiled for Windows.
+# ci/real-drivers.sh [SEEDS]: the files of Linux that tests/drivers/files.txt names, taken from Debian's package of the
+# source of Linux 6.1 and not changed, are compiled against the headers of include/, run on the simulated KMDF, and
+# what they do is asserted; then they are compiled for Windows.
 # Shown: deferred work of drivers of Linux compiles as it is with gcc and clang and does here what it is for, over
-# SEEDS schedules (default 500) and once on threads of the host. For Windows, where long has 32 bits, nine compile
-# with clang and MinGW, and the tenth, which passes a pointer as an unsigned long, is refused with the advice of
-# our header and with nothing else. Not shown: that they run in Windows.
+# SEEDS schedules (default 500) and once on threads of the host. For Windows, where long has 32 bits, clang and MinGW
+# compile them too, but for two that cast a pointer to unsigned long: these are refused for that alone, where it is
+# passed to tasklet_init() with the advice of our header. Not shown: that they run in Windows.
 # Shows that spoiled copies of the files are found by the assertions (tests/drivers/mutants.txt).
 # The other headers of Linux that the files include are those of tests/drivers/compat and tests/drivers/stubs.
 # Needs rustup, gcc, apt-get and dpkg-deb; installs clang and MinGW if they are absent. Debian 12.
@@ -26,14 +26,17 @@ readonly library=$root/target/debug/libbottomhalf_c.a
 # Linux is compiled as gnu11, with all warnings but these three, which drivers of Linux are full of.
 readonly warnings=(-Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers)
 readonly ours=(-I "$root/tests/drivers/compat/include" -I "$root/include")
+readonly clang_windows=(clang --target=x86_64-pc-windows-msvc -ffreestanding)
+readonly mingw_windows=(x86_64-w64-mingw32-gcc)
 readonly host=(-O2 -g -pthread -I "$root/capi/host/include")
 
 # Columns of tests/drivers/files.txt, by the name of the program.
 declare -a names
-declare -A file written_for
-while read -r name path _ digest; do
+declare -A file for_windows written_for
+while read -r name path _ verdict digest; do
     names+=("$name")
     file[$name]=$path
+    for_windows[$name]=$verdict
     written_for[$name]=$digest
 done < <(grep -v '^#' tests/drivers/files.txt)
 
@@ -62,7 +65,7 @@ candidate() {
 
 # The files that are taken from the package.
 wanted() {
-    awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/{files,reserves}.txt
+    awk '!/^#/ { print $2; if ($3 != "-") { gsub(",", "\n", $3); print $3 } }' tests/drivers/files.txt
 }
 
 # Sets `source` to the folder with the files of Debian's current package. It is unpacked once per version.
@@ -178,66 +181,60 @@ advice_of_header() {
         sed -n '$s/" *"//g; $s/^"\(.*\)"$/\1/p'
 }
 
-# refused NAME SOURCE COMPILER...: with no warning as an error, the source does not compile for Windows, because of
-# its cut pointer alone; and does, with every warning as an error, when a uintptr_t takes the place of the unsigned
-# long.
+# refused VERDICT NAME SOURCE COMPILER...: with no warning as an error, the source does not compile for Windows,
+# because of a cut pointer alone, and with the advice if that is the verdict.
 refused() {
-    local name=$1 text=$2 log=$temporary/windows.log copy=$build/$1/wide.c
-    shift 2
+    local verdict=$1 name=$2 text=$3 log=$temporary/windows.log
+    shift 3
     if compile "$name" "$@" -Wno-error -- "$text" "$build/$name/windows.o" 2>"$log"; then
-        fail "$1 compiles ${file[$name]}, which passes a pointer that is cut"
+        fail "$1 compiles ${file[$name]}, which cuts a pointer"
     fi
-    if ! grep 'error:' "$log" | grep -qF "$advice" ||
-        grep 'error:' "$log" | grep -vF "$advice" | grep -qv pointer-to-int-cast; then
+    if grep 'error:' "$log" | grep -vF "$advice" | grep -qv pointer-to-int-cast; then
         cat "$log"
         fail "$1 refuses ${file[$name]} for something else than its cut pointer"
     fi
+    if [ "$verdict" = advice ] && ! grep 'error:' "$log" | grep -qF "$advice"; then
+        cat "$log"
+        fail "$1 refuses ${file[$name]} without the advice"
+    fi
+}
+
+# advised NAME COMPILER...: the file compiles, with every warning as an error, when it does what the advice says: a
+# uintptr_t takes the place of the unsigned long.
+advised() {
+    local name=$1 copy=$build/$1/advised.c
+    shift
     sed 's/(unsigned long)ipc_queue/(uintptr_t)ipc_queue/; s/(unsigned long data)/(uintptr_t data)/' \
-        "$text" >"$copy"
+        "$source/${file[$name]}" >"$copy"
     compile "$name" "$@" -- "$copy" "$build/$name/windows.o" ||
         fail "$1 does not compile ${file[$name]} when it does what the advice says"
 }
 
+# The controls of the two.
 planted() (
-    refused iosm_task_queue "$build/iosm_task_queue/planted.c" clang --target=x86_64-pc-windows-msvc -ffreestanding
+    refused advice iosm_task_queue "$build/iosm_task_queue/planted.c" "${clang_windows[@]}"
+)
+without_advice() (
+    refused advice omap_keypad "$source/${file[omap_keypad]}" "${clang_windows[@]}"
 )
 
-# for_windows LABEL COMPILER...: nine files compile, and the tenth is refused with the advice alone.
-for_windows() {
-    local label=$1 name verdict
-    shift
+# on_windows COMPILER...: what files.txt says becomes of each file.
+on_windows() {
+    local name
     for name in "${names[@]}"; do
-        verdict=compiles
-        if [ "$name" = iosm_task_queue ]; then
-            refused "$name" "$source/${file[$name]}" "$@"
-            verdict='refused with advice'
-        else
+        case ${for_windows[$name]} in
+        compiles)
             compile "$name" "$@" -- "$source/${file[$name]}" "$build/$name/windows.o" ||
                 fail "$1 does not compile ${file[$name]} for Windows"
-        fi
-        windows[$name]="${windows[$name]:+${windows[$name]}, }$label: $verdict"
+            ;;
+        advice)
+            refused advice "$name" "$source/${file[$name]}" "$@"
+            advised "$name" "$@"
+            ;;
+        cut) refused cut "$name" "$source/${file[$name]}" "$@" ;;
+        *) fail "tests/drivers/files.txt: what becomes of ${file[$name]} for Windows?" ;;
+        esac
     done
-}
-
-# reserves LABEL COMPILER...: the files that are only compiled. One of them cuts a pointer where long has 32 bits.
-reserves() {
-    local label=$1 name path verdict log=$temporary/windows.log
-    shift
-    while read -r name path _ verdict; do
-        file[$name]=$path
-        mkdir -p "$build/$name"
-        if [ "$verdict" = cut ] && [ "$label" != host ]; then
-            if compile "$name" "$@" -Wno-error -- "$source/$path" "$build/$name/linux.o" 2>"$log"; then
-                fail "$1 compiles $path, which cuts a pointer"
-            fi
-            if grep 'error:' "$log" | grep -qv pointer-to-int-cast; then
-                cat "$log"
-                fail "$1 refuses $path for more than its cut pointer"
-            fi
-        else
-            compile "$name" "$@" -- "$source/$path" "$build/$name/linux.o"
-        fi
-    done < <(grep -v '^#' tests/drivers/reserves.txt)
 }
 
 step "tools, and the source of Linux"
@@ -279,38 +276,28 @@ done
 [ "$failed" = 0 ] || fail "an effect of a driver is missing"
 
 step "compile for Windows, where long has 32 bits"
-declare -A windows
 advice=$(advice_of_header)
 [ -n "$advice" ] || fail "include/ has no BOTTOMHALF_CUT_POINTER, the advice for pointers that are cut"
 printf 'the advice: %s\n' "$advice"
-for_windows clang clang --target=x86_64-pc-windows-msvc -ffreestanding
-for_windows mingw x86_64-w64-mingw32-gcc
-for name in "${names[@]}"; do
-    printf '%-16s %s\n' "$name" "${windows[$name]}"
-done
+on_windows "${clang_windows[@]}"
+on_windows "${mingw_windows[@]}"
 
-step "compile files that nobody runs, for this host and for Windows"
-reserves host gcc
-reserves host clang
-reserves clang clang --target=x86_64-pc-windows-msvc -ffreestanding
-reserves mingw x86_64-w64-mingw32-gcc
-awk '!/^#/ { print $2 ": " ($4 == "cut" ? "compiles here; for Windows its cut pointer is refused" : $4) }' \
-    tests/drivers/reserves.txt
-
-step "negative control: an error of another kind is not taken for the advice"
+step "negative controls: an error of another kind, and one without the advice"
 { cat "$source/${file[iosm_task_queue]}" && printf 'int planted = undeclared;\n'; } >"$build/iosm_task_queue/planted.c"
 expect_failure 'for something else than its cut pointer' planted
+expect_failure 'without the advice' without_advice
 
 step "negative controls: what a spoiled copy does wrong is found"
 while IFS=$'\t' read -r name command text; do
     expect_failure "$text" spoiled "$name" "$command"
 done < <(grep -v '^#' tests/drivers/mutants.txt)
 
-step "the ten files of $(basename "$source")"
-printf '%-58s %5s %5s %7s  %s\n' file lines seeds effects 'for Windows'
+step "${#names[@]} files of $(basename "$source"): ran, and compiled for Windows by clang and MinGW"
+declare -rA says=([compiles]=compiles [advice]='refused, with advice' [cut]='refused, a cut pointer')
+printf '%-52s %5s %5s %7s  %s\n' file lines seeds effects 'for Windows'
 for name in "${names[@]}"; do
     effects=$(sed -n 's/.* effects=\([0-9]*\) .*/\1/p' <<<"${result[$name]}")
-    printf '%-58s %5s %5s %7s  %s\n' "${file[$name]}" "$(wc -l <"$source/${file[$name]}")" "$seeds" "$effects" \
-        "${windows[$name]}"
+    printf '%-52s %5s %5s %7s  %s\n' "${file[$name]}" "$(wc -l <"$source/${file[$name]}")" "$seeds" "$effects" \
+        "${says[${for_windows[$name]}]}"
 done
 printf '\nreal-drivers: good\n'

@@ -41,6 +41,12 @@ enum {
     BOTTOMHALF_SELF_REENTRANT = 2
 };
 
+/*
+ * The code of the bug check that a panic of the library is: its own invariants, or memory, are lost. The
+ * parameters are the address and the length of the name of the source file, the line and the column.
+ */
+#define BOTTOMHALF_BUG_CHECK_PANIC 0x42480001
+
 /* How to attach. bottomhalf_config_init() fills it; the first attach of an image decides. */
 struct bottomhalf_config {
     uint32_t size;

@@ -15,6 +15,9 @@ pub struct execute_work {
     pub work: work_struct,
 }
 
+// The C headers assert the same: include/bottomhalf/items.h.
+static_assertions::const_assert_eq!(size_of::<execute_work>(), 32);
+
 /// Calls `func` where it may block: now if the caller may, else as a work of
 /// [`system_wq`](crate::system_queues::system_wq). Linux: `execute_in_process_context`.
 ///

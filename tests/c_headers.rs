@@ -187,7 +187,7 @@ fn comments_and_annotations_have_the_level_of_the_row() {
     let documented: BTreeSet<&String> = public.iter().map(|(_, item)| &item.name).collect();
     let attach = ["bottomhalf_attach_driver", "bottomhalf_config_init"];
     let seen = |name: &&str| documented.contains(&(*name).to_owned());
-    assert!(attach.iter().all(|name| seen(&name)), "{documented:?}");
+    assert!(attach.iter().all(seen), "{documented:?}");
     let bare: Vec<&String> = names
         .iter()
         .filter(|name| !documented.contains(name))

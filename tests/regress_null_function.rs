@@ -53,10 +53,8 @@ fn a_work_without_a_function_is_refused() {
         let said = reports();
         sim_assert_eq!(said.iter().filter(|code| *code == "BH01").count(), 7);
         // SAFETY: as above.
-        sim_assert_eq!(
-            unsafe { work_pending(work) || flush_delayed_work(dwork) },
-            false
-        );
+        let waited = unsafe { work_pending(work) || flush_delayed_work(dwork) };
+        sim_assert_eq!(waited, false);
         // SAFETY: as above.
         sim_assert_eq!(unsafe { cancel_delayed_work_sync(dwork) }, false);
         // SAFETY: idle.

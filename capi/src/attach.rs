@@ -210,6 +210,11 @@ unsafe fn attach(
         Ok(config) => config,
         Err(status) => return status,
     };
+    let (Host::Driver(handle) | Host::Device(handle)) = host;
+    if handle.is_null() {
+        null_argument(call);
+        return Status::INVALID_PARAMETER.0;
+    }
     // SAFETY: by the caller's word.
     let Some(tag) = (unsafe { bottomhalf_attachment::tag(attachment, call) }) else {
         return Status::INVALID_PARAMETER.0;

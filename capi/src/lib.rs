@@ -8,8 +8,8 @@
 //! | `host` | with the feature `mock`: NT's calls as C symbols, and the harness of `kmdf_mock.h` |
 //! | `panic` | in the build for a driver: a panic is a bug check |
 //!
-//! What C may pass and Rust may not is answered here: a null function, a null name. Everything else is as
-//! in [`bottomhalf::linux`], whose contracts these functions have.
+//! What C may pass and Rust may not is answered here: a null item, a null function, a null name. Everything
+//! else is as in [`bottomhalf::linux`], whose contracts these functions have.
 #![no_std]
 #![expect(non_snake_case, reason = "the public names are Linux's and NT's")]
 #![cfg_attr(
@@ -31,6 +31,7 @@ macro_rules! forward {
         #[allow(unused_unsafe, reason = "some of the functions are safe")]
         #[unsafe(export_name = concat!("bottomhalf_", stringify!($name)))]
         pub unsafe extern "C" fn $name($($argument: $type),*) $(-> $result)? {
+            $crate::given::answer_null!(stringify!($name) $(, $argument)*);
             // SAFETY: by the caller's word.
             unsafe { ::bottomhalf::linux::$name($($argument),*) }
         }
@@ -39,6 +40,7 @@ macro_rules! forward {
 
 pub mod attach;
 pub mod contexts;
+mod given;
 #[cfg(feature = "mock")]
 pub mod host;
 #[cfg(driver)]

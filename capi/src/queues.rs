@@ -6,9 +6,6 @@ use bottomhalf::c_face::null_argument;
 use bottomhalf::linux::{self, workqueue_struct};
 
 forward! {
-    flush_workqueue(wq: *mut workqueue_struct);
-    drain_workqueue(wq: *mut workqueue_struct);
-    destroy_workqueue(wq: *mut workqueue_struct);
     workqueue_set_max_active(wq: *mut workqueue_struct, max_active: i32);
     workqueue_congested(cpu: i32, wq: *mut workqueue_struct) -> bool;
     flush_scheduled_work();
@@ -27,6 +24,30 @@ forward! {
     system_freezable_power_efficient_wq() -> *mut workqueue_struct;
     system_bh_wq() -> *mut workqueue_struct;
     system_bh_highpri_wq() -> *mut workqueue_struct;
+}
+
+/// Exports the calls that wait for a queue. A null queue is reported (BH34).
+macro_rules! wait {
+    ($($name:ident($wq:ident: $type:ty);)*) => {$(
+        #[doc = concat!("[`linux::", stringify!($name), "`] for C.")]
+        ///
+        /// # Safety
+        ///
+        /// As there, or `wq` is null.
+        #[unsafe(export_name = concat!("bottomhalf_", stringify!($name)))]
+        pub unsafe extern "C" fn $name($wq: $type) {
+            if $wq.is_null() {
+                return null_argument(stringify!($name));
+            }
+            // SAFETY: by the caller's word.
+            unsafe { linux::$name($wq) }
+        }
+    )*};
+}
+wait! {
+    flush_workqueue(wq: *mut workqueue_struct);
+    drain_workqueue(wq: *mut workqueue_struct);
+    destroy_workqueue(wq: *mut workqueue_struct);
 }
 
 /// Exports the calls that make a queue. A null name is reported (BH34), and no queue is made.

@@ -2,6 +2,8 @@
 
 use bottomhalf::linux::{self, tasklet_callback, tasklet_func, tasklet_struct};
 
+use crate::given::answer_null;
+
 forward! {
     tasklet_schedule(t: *mut tasklet_struct);
     tasklet_hi_schedule(t: *mut tasklet_struct);
@@ -24,6 +26,7 @@ forward! {
 /// As there.
 #[unsafe(export_name = "bottomhalf_tasklet_setup")]
 pub unsafe extern "C" fn tasklet_setup(t: *mut tasklet_struct, callback: Option<tasklet_callback>) {
+    answer_null!("tasklet_setup", t);
     match callback {
         // SAFETY: by the caller's word.
         Some(callback) => unsafe { linux::tasklet_setup(t, callback) },
@@ -43,6 +46,7 @@ pub unsafe extern "C" fn tasklet_init(
     func: Option<tasklet_func>,
     data: usize,
 ) {
+    answer_null!("tasklet_init", t);
     match func {
         // SAFETY: by the caller's word.
         Some(func) => unsafe { linux::tasklet_init(t, func, data) },

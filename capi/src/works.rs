@@ -9,6 +9,7 @@ use bottomhalf::linux::{
 };
 
 use crate::EINVAL;
+use crate::given::{Given as _, answer_null};
 
 forward! {
     queue_work(wq: *mut workqueue_struct, work: *mut work_struct) -> bool;
@@ -62,6 +63,7 @@ macro_rules! init {
         /// As there.
         #[unsafe(export_name = concat!("bottomhalf_", stringify!($name)))]
         pub unsafe extern "C" fn $name(item: *mut $item, func: Option<work_func_t>) {
+            answer_null!(stringify!($name), item);
             match func {
                 // SAFETY: by the caller's word.
                 Some(func) => unsafe { linux::$name(item, func) },
@@ -80,8 +82,8 @@ init! {
     INIT_DEFERRABLE_WORK_ONSTACK(delayed_work);
 }
 
-/// [`linux::execute_in_process_context`] for C. A null function is reported (BH34), and answered with
-/// `-EINVAL`.
+/// [`linux::execute_in_process_context`] for C. A null function or item is reported (BH34), and answered
+/// with `-EINVAL`.
 ///
 /// # Safety
 ///
@@ -91,7 +93,7 @@ pub unsafe extern "C" fn execute_in_process_context(
     func: Option<work_func_t>,
     ew: *mut execute_work,
 ) -> i32 {
-    let Some(func) = func else {
+    let Some(func) = func.filter(|_| !ew.is_missing()) else {
         null_argument("execute_in_process_context");
         return -EINVAL;
     };
@@ -173,7 +175,7 @@ pub unsafe extern "C" fn devm_add_action(
     release: Option<devm_release>,
     data: *mut c_void,
 ) -> i32 {
-    let Some(release) = release else {
+    let Some(release) = release.filter(|_| !(device.is_missing() || action.is_missing())) else {
         null_argument("devm_add_action");
         return -EINVAL;
     };
@@ -193,7 +195,9 @@ pub unsafe extern "C" fn devm_work_autocancel(
     work: *mut work_struct,
     func: Option<work_func_t>,
 ) -> i32 {
-    let Some(func) = func else {
+    let Some(func) =
+        func.filter(|_| !(device.is_missing() || action.is_missing() || work.is_missing()))
+    else {
         null_argument("devm_work_autocancel");
         return -EINVAL;
     };
@@ -214,7 +218,9 @@ pub unsafe extern "C" fn devm_delayed_work_autocancel(
     dwork: *mut delayed_work,
     func: Option<work_func_t>,
 ) -> i32 {
-    let Some(func) = func else {
+    let Some(func) =
+        func.filter(|_| !(device.is_missing() || action.is_missing() || dwork.is_missing()))
+    else {
         null_argument("devm_delayed_work_autocancel");
         return -EINVAL;
     };

@@ -148,10 +148,10 @@ fn cpus_that_there_are_not() {
     });
 }
 
-/// CAPI-7: null queues are refused (BH04) where they are queued to, and no fault elsewhere.
+/// CAPI-7, CAPI-12: null queues are refused where they are queued to (BH04) and where they are waited for (BH34).
 #[test]
 fn null_queues_are_refused() {
-    with_attached(&["BH04"], || {
+    with_attached(&["BH04", "BH34", "BH34"], || {
         let work = Item::leaked();
         // SAFETY: the item stays for good.
         unsafe {

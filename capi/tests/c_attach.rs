@@ -138,7 +138,7 @@ fn after_a_refused_config_a_good_one_attaches() {
 /// CAPI-3, BH34: a null driver, config, attachment or place for counters is answered.
 #[test]
 fn null_pointers_are_answered() {
-    with_driver(&["BH34"; 6], |driver| {
+    with_driver(&["BH34"; 7], |driver| {
         // SAFETY: null is what is asked about; everything else is as in `attached`.
         unsafe {
             let status = bottomhalf_attach_driver(null_mut(), &config(), attachment());

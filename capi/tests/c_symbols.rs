@@ -75,7 +75,7 @@ fn exported(sources: &str) -> BTreeSet<String> {
     let mut lines = sources.lines().peekable();
     while let Some(line) = lines.next() {
         match line {
-            "forward! {" | "init! {" | "make! {" => inside = Some("bottomhalf_"),
+            "forward! {" | "init! {" | "make! {" | "wait! {" => inside = Some("bottomhalf_"),
             "nt! {" | "wdf! {" | "plain! {" => inside = Some(""),
             "}" => inside = None,
             _ => {}
@@ -296,4 +296,6 @@ fn the_bug_check_has_one_code() {
     let source = text(&root().join("capi/src/panic.rs"));
     assert!(source.contains("BUG_CHECK_PANIC: u32 = 0x4248_0001;"));
     assert!(text(&root().join("shim-api.md")).contains("0x42480001"));
+    let header = text(&root().join("include/bottomhalf.h"));
+    assert!(header.contains("#define BOTTOMHALF_BUG_CHECK_PANIC 0x42480001\n"));
 }

@@ -32,12 +32,24 @@
 
 #ifdef __cplusplus
 #define BOTTOMHALF_STATIC_ASSERT(condition, text) static_assert(condition, text)
-#define BOTTOMHALF_BEGIN extern "C" {
-#define BOTTOMHALF_END }
+#define BOTTOMHALF_BEGIN BOTTOMHALF_QUIET extern "C" {
+#define BOTTOMHALF_END } BOTTOMHALF_LOUD
 #else
 #define BOTTOMHALF_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
-#define BOTTOMHALF_BEGIN
-#define BOTTOMHALF_END
+#define BOTTOMHALF_BEGIN BOTTOMHALF_QUIET
+#define BOTTOMHALF_END BOTTOMHALF_LOUD
+#endif
+
+/*
+ * What cl.exe at /W4 calls an extension of its own and C11 has: unions without a name (4201), initialisers
+ * that are no constants (4204), and types without a name in parentheses (4116).
+ */
+#if defined(_MSC_VER)
+#define BOTTOMHALF_QUIET __pragma(warning(push)) __pragma(warning(disable : 4116 4201 4204))
+#define BOTTOMHALF_LOUD __pragma(warning(pop))
+#else
+#define BOTTOMHALF_QUIET
+#define BOTTOMHALF_LOUD
 #endif
 
 /* Format strings are checked against their arguments; the positions of both are counted from one. */
@@ -53,8 +65,11 @@
  * The annotations of the WDK, where its code analysis reads them. The levels are numbers here, so that they
  * stand before ntddk.h has been included too; the names are those of shim-api.md's column IRQL.
  */
-#if defined(_MSC_VER) && defined(_PREFAST_) && defined(__has_include)
-#if __has_include(<driverspecs.h>)
+#if defined(_MSC_VER) && defined(__has_include)
+#if __has_include(<sal.h>)
+#include <sal.h>
+#endif
+#if defined(_PREFAST_) && __has_include(<driverspecs.h>)
 #include <driverspecs.h>
 #endif
 #endif

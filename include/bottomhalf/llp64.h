@@ -14,6 +14,24 @@
 
 #include <bottomhalf/items.h>
 
+/*
+ * On Windows a cast that cuts a pointer is an error from here on, unless the command line suppresses all
+ * warnings. For g++ it is one of the language. This stands outside of BOTTOMHALF_BEGIN, whose end takes such
+ * settings back.
+ */
+#if defined(BOTTOMHALF_LLP64) && !defined(BOTTOMHALF_ALLOW_POINTER_CUTS)
+#if defined(_MSC_VER) && !defined(__clang__)
+#pragma warning(error : 4302 4311)
+#elif defined(__clang__) || !defined(__cplusplus)
+#pragma GCC diagnostic error "-Wpointer-to-int-cast"
+#endif
+#ifdef BOTTOMHALF_DATA_HAS_ADVICE
+#pragma GCC diagnostic warning "-Wdeprecated-declarations"
+#endif
+#endif
+
+BOTTOMHALF_BEGIN
+
 /* A function of the old form, in the place of a callback. */
 #define BOTTOMHALF_CALLBACK(function) ((void (*)(struct tasklet_struct *))(void (*)(void))(function))
 
@@ -68,21 +86,6 @@ static inline void tasklet_init(struct tasklet_struct *t, void (*func)(unsigned 
     "the function takes an unsigned long, which has 32 bits on Windows, and data has 64: use " \
     "tasklet_setup() and from_tasklet(), or let the function take a uintptr_t"
 
-/*
- * A cast that cuts a pointer is an error from here on, unless the command line suppresses all warnings. For
- * g++ it is one of the language.
- */
-#ifndef BOTTOMHALF_ALLOW_POINTER_CUTS
-#if defined(_MSC_VER) && !defined(__clang__)
-#pragma warning(error : 4302 4311)
-#elif defined(__clang__) || !defined(__cplusplus)
-#pragma GCC diagnostic error "-Wpointer-to-int-cast"
-#endif
-#ifdef BOTTOMHALF_DATA_HAS_ADVICE
-#pragma GCC diagnostic warning "-Wdeprecated-declarations"
-#endif
-#endif
-
 #ifdef __cplusplus
 extern "C++" {
 
@@ -124,10 +127,12 @@ static inline void tasklet_init(struct tasklet_struct *t, void (*func)(uintptr_t
  * IRQL: any. Does not block.
  */
 #define tasklet_init(t, func, data) \
-    ((void)BOTTOMHALF_CHECKED_DATUM(func, data), \
+    (BOTTOMHALF_QUIET(void) BOTTOMHALF_CHECKED_DATUM(func, data) BOTTOMHALF_LOUD, \
      bottomhalf_make_old_tasklet((t), BOTTOMHALF_OLD(func), (data)))
 
 #endif
 #endif
+
+BOTTOMHALF_END
 
 #endif

@@ -194,9 +194,9 @@ static inline unsigned int work_busy(const struct work_struct *work)
 }
 
 /*
- * The work that the caller is the function of, or NULL; NULL in a work of a WQ_BH queue too, as in Linux.
+ * The work that the caller is the function of, or NULL.
  *
- * IRQL: <= APC. Does not block. Above it the answer is NULL.
+ * IRQL: <= APC. Does not block. Above it the answer is NULL, in the works of WQ_BH queues too.
  */
 BOTTOMHALF_IRQL_APC
 static inline struct work_struct *current_work(void)
@@ -239,7 +239,8 @@ static inline bool enable_work(struct work_struct *work)
 }
 
 /*
- * enable_work(), and queue_work() if it can be queued again. True if it can; others may have queued it first.
+ * enable_work(), and queue_work() if it can be queued again. True if it can: somebody else may have queued
+ * it.
  *
  * IRQL: any. Does not block.
  */

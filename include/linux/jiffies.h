@@ -257,15 +257,14 @@ static inline bool bottomhalf_after64(unsigned long long a, unsigned long long b
 
 BOTTOMHALF_END
 
-/* True; an operand of another type is warned of, as a comparison of different pointers. */
+/* An operand of another type than `unsigned long` is warned of, as a comparison of different pointers. */
 #ifdef __cplusplus
-#define BOTTOMHALF_IS(type, x) true
+#define BOTTOMHALF_IS_LONG(x) ((void)0)
 #else
-#define BOTTOMHALF_IS(type, x) (sizeof((__typeof__(x) *)0 == (type *)0) != 0)
+#define BOTTOMHALF_IS_LONG(x) ((void)sizeof((__typeof__(x) *)0 == (unsigned long *)0))
 #endif
-#define BOTTOMHALF_LONGS(a, b) (BOTTOMHALF_IS(unsigned long, a) && BOTTOMHALF_IS(unsigned long, b))
-/* True; an operand that has not 64 bits does not compile. */
-#define BOTTOMHALF_64(x) (sizeof(char[sizeof(x) == 8 ? 1 : -1]) != 0)
+/* An operand that has not 64 bits does not compile. */
+#define BOTTOMHALF_HAS_64(x) ((void)sizeof(char[sizeof(x) == 8 ? 1 : -1]))
 
 /*
  * Comparisons of two times that are less than half the range apart, right across the wrap: whether @a is
@@ -274,9 +273,9 @@ BOTTOMHALF_END
  *
  * IRQL: any. Does not block.
  */
-#define time_after(a, b) (BOTTOMHALF_LONGS(a, b) && bottomhalf_after((a), (b)))
+#define time_after(a, b) (BOTTOMHALF_IS_LONG(a), BOTTOMHALF_IS_LONG(b), bottomhalf_after((a), (b)))
 #define time_before(a, b) time_after(b, a)
-#define time_after_eq(a, b) (BOTTOMHALF_LONGS(a, b) && !bottomhalf_after((b), (a)))
+#define time_after_eq(a, b) (BOTTOMHALF_IS_LONG(a), BOTTOMHALF_IS_LONG(b), !bottomhalf_after((b), (a)))
 #define time_before_eq(a, b) time_after_eq(b, a)
 #define time_in_range(a, b, c) (time_after_eq(a, b) && time_before_eq(a, c))
 #define time_in_range_open(a, b, c) (time_after_eq(a, b) && time_before(a, c))
@@ -286,9 +285,9 @@ BOTTOMHALF_END
  *
  * IRQL: any. Does not block.
  */
-#define time_after64(a, b) (BOTTOMHALF_64(a) && BOTTOMHALF_64(b) && bottomhalf_after64((a), (b)))
+#define time_after64(a, b) (BOTTOMHALF_HAS_64(a), BOTTOMHALF_HAS_64(b), bottomhalf_after64((a), (b)))
 #define time_before64(a, b) time_after64(b, a)
-#define time_after_eq64(a, b) (BOTTOMHALF_64(a) && BOTTOMHALF_64(b) && !bottomhalf_after64((b), (a)))
+#define time_after_eq64(a, b) (BOTTOMHALF_HAS_64(a), BOTTOMHALF_HAS_64(b), !bottomhalf_after64((b), (a)))
 #define time_before_eq64(a, b) time_after_eq64(b, a)
 #define time_in_range64(a, b, c) (time_after_eq64(a, b) && time_before_eq64(a, c))
 

@@ -9,6 +9,8 @@
 
 use core::ffi::c_void;
 
+use static_assertions::const_assert_eq;
+
 use crate::sync::AtomicPtr;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -126,3 +128,7 @@ impl devm_list {
         }
     }
 }
+
+// The C headers assert the same: include/linux/devm-helpers.h.
+const_assert_eq!(size_of::<devm_list>(), 8);
+const_assert_eq!(size_of::<devm_action>(), 24);

@@ -206,19 +206,26 @@ macro_rules! item {
 }
 item!(tasklet_struct work_struct delayed_work);
 
+// The C headers assert the same, on every ABI: include/bottomhalf/items.h.
 const_assert_eq!(size_of::<tasklet_struct>(), 40);
+const_assert_eq!(offset_of!(tasklet_struct, next), 0);
 const_assert_eq!(offset_of!(tasklet_struct, state), 8);
 const_assert_eq!(offset_of!(tasklet_struct, count), 16);
 const_assert_eq!(offset_of!(tasklet_struct, link), 20);
 const_assert_eq!(offset_of!(tasklet_struct, func), 24);
 const_assert_eq!(offset_of!(tasklet_struct, data), 32);
 const_assert_eq!(size_of::<work_struct>(), 32);
+const_assert_eq!(offset_of!(work_struct, data), 0);
+// What the static initialisers of C write there.
+const_assert_eq!(State::Idle { depth: 0 }.word(), 8);
 const_assert_eq!(offset_of!(work_struct, entry), 8);
 const_assert_eq!(offset_of!(work_struct, func), 24);
 const_assert_eq!(size_of::<delayed_work>(), 88);
+const_assert_eq!(offset_of!(delayed_work, work), 0);
 const_assert_eq!(offset_of!(delayed_work, timer), 32);
 const_assert_eq!(offset_of!(delayed_work, wq), 72);
 const_assert_eq!(offset_of!(delayed_work, cpu), 80);
 const_assert_eq!(offset_of!(delayed_work, flags), 84);
+const_assert_eq!(size_of::<Timer>(), 40);
 const_assert_eq!(offset_of!(Timer, expires), 24);
 const_assert_eq!(offset_of!(Timer, deadline), 32);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What the calls return, in every state of an item: B-26 and B-04 (a table), B-21 (what reference pages leave open),
- * B-11, B-15, B-33, and B-42 (delays as C passes them).
+ * What the calls return, in every state of an item: B-26 and B-04 (a table), B-21 (what reference pages
+ * leave open), B-11, B-15, B-33, and B-42 (delays as C passes them).
  */
 #include "kit.h"
 
@@ -118,8 +118,10 @@ static unsigned int call_disable_work(struct case_of *its)
 }
 static unsigned int call_work_pending(struct case_of *its)
 {
-    CHECK(work_pending(&its->item->dwork.work) == (*work_data_bits(&its->item->dwork.work) & WORK_STRUCT_PENDING));
-    return work_pending(&its->item->dwork.work);
+    struct work_struct *work = &its->item->dwork.work;
+
+    CHECK(work_pending(work) == (*work_data_bits(work) & WORK_STRUCT_PENDING));
+    return work_pending(work);
 }
 static unsigned int call_delayed_work_pending(struct case_of *its)
 {
@@ -293,8 +295,8 @@ static void b33_disables_nest(void)
 }
 
 /*
- * B-21: what reference pages leave open has one answer. A second cancel says no; a flush of what was never queued, or
- * has ended, does not wait; after a kill or a disable the tasklet does not run.
+ * B-21: what reference pages leave open has one answer. A second cancel says no; a flush of what was never
+ * queued, or has ended, does not wait; after a kill or a disable the tasklet does not run.
  */
 static void b21_each_question_has_one_answer(void)
 {
@@ -331,7 +333,9 @@ static void b21_each_question_has_one_answer(void)
     item_free(item);
 }
 
-/* The run number `runs` of the item comes between `least` and `most` jiffies after `start`, and not before. */
+/*
+ * The run number `runs` of the item comes between `least` and `most` jiffies after `start`, and not before.
+ */
 static void due_within(struct item *item, unsigned int runs, unsigned long start, unsigned int least,
                        unsigned int most)
 {
@@ -341,8 +345,8 @@ static void due_within(struct item *item, unsigned int runs, unsigned long start
 }
 
 /*
- * B-42: a delay is relative, whatever the clock says: shorter, longer and zero, the largest and a negative one, on
- * both sides of the jiffy at which 32 bits end. (The mistake takes it for a time.)
+ * B-42: a delay is relative, whatever the clock says: shorter, longer and zero, the largest and a negative
+ * one, on both sides of the jiffy at which 32 bits end. (The mistake takes it for a time.)
  */
 static void b42_delays_are_relative(void)
 {
@@ -379,7 +383,9 @@ static void b42_delays_are_relative(void)
 }
 
 const struct scenario scenarios[] = {
-    { .name = "b26_b04_every_answer_in_every_state", .run = b26_b04_every_answer_in_every_state, .roomy = true },
+    { .name = "b26_b04_every_answer_in_every_state",
+      .run = b26_b04_every_answer_in_every_state,
+      .roomy = true },
     { .name = "b11_a_cancelled_work_can_be_queued_again", .run = b11_a_cancelled_work_can_be_queued_again },
     { .name = "b15_each_work_runs_and_a_pending_one_is_not_queued_twice",
       .run = b15_each_work_runs_and_a_pending_one_is_not_queued_twice },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * B-45: what the static initialisers make is what the calls that initialise make, byte for byte, and serves as
- * they do in every call.
+ * B-45: what the static initialisers make is what the calls that initialise make, byte for byte, and serves
+ * as they do in every call.
  */
 #include "kit.h"
 
@@ -165,8 +165,11 @@ static void serve_work(struct work_struct *item)
 
 static void serve_delayed_work(struct delayed_work *item)
 {
-    unsigned int before = runs;
+    unsigned int before;
 
+    CHECK(schedule_delayed_work(item, 0));
+    flush_delayed_work(item);
+    before = runs;
     switch (kmdf_mock_choose(4)) {
     case 0:
         nothing_is_there(item);

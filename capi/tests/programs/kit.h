@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The rig of the test programs: a scenario is a function, which runs on a simulated machine with the driver
- * attached, for a range of seeds and under both rules for works. `PROGRAM NAME FIRST SEEDS [plant]`; with "plant"
- * the scenario has a mistake planted, and has to be convicted.
+ * attached, for a range of seeds and under both rules for works. `PROGRAM NAME FIRST SEEDS [plant]`; with
+ * "plant" the scenario has a mistake planted, and has to be convicted.
  */
 #ifndef KIT_H
 #define KIT_H

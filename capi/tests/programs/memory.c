@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Items and their memory: B-10 (nothing is allocated), B-01, B-50 and B-64 (an item is freed by its own function),
- * B-59 (another item at the same address). A freed block is out of reach: whoever touches it ends the machine.
+ * Items and their memory: B-10 (nothing is allocated), B-01, B-50 and B-64 (an item is freed by its own
+ * function), B-59 (another item at the same address). A freed block is out of reach: whoever touches it
+ * ends the machine.
  */
 #include "kit.h"
 
@@ -26,7 +27,10 @@ struct items {
     void *internal;
 };
 
-/* The mistake: initialising allocates, and needs a call that ends the item, which Linux's drivers do not make. */
+/*
+ * The mistake: initialising allocates, and needs a call that ends the item, which Linux's drivers do not
+ * make.
+ */
 static void init_with_memory(struct items *items)
 {
     items->internal = ExAllocatePool2(POOL_FLAG_NON_PAGED, 64, TAG);
@@ -65,7 +69,10 @@ static void b10_without_memory(void)
     }
 }
 
-/* B-10: a thousand items come and go, in memory that is freed; the machine counts what is left at the unload. */
+/*
+ * B-10: a thousand items come and go, in memory that is freed; the machine counts what is left at the
+ * unload.
+ */
 static void b10_a_thousand_items_leave_nothing(void)
 {
     int round;
@@ -79,8 +86,8 @@ static void b10_a_thousand_items_leave_nothing(void)
 }
 
 /*
- * An object whose work frees it, after that or the tasklet has gone round some more times. A tasklet cannot free
- * itself, in Linux neither; it leaves it to the work.
+ * An object whose work frees it, after that or the tasklet has gone round some more times. A tasklet cannot
+ * free itself, in Linux neither; it leaves it to the work.
  */
 struct object {
     struct delayed_work dwork;
@@ -165,7 +172,10 @@ static struct object *object_new(struct workqueue_struct *wq)
     return object;
 }
 
-/* B-01, B-50, B-64: works, delayed works and works of a WQ_BH queue free themselves, and a tasklet with them. */
+/*
+ * B-01, B-50, B-64: works, delayed works and works of a WQ_BH queue free themselves, and a tasklet with
+ * them.
+ */
 static void b01_b50_b64_items_free_themselves(void)
 {
     struct workqueue_struct *queues[] = {
@@ -231,9 +241,10 @@ static void latter(struct work_struct *work)
 }
 
 /*
- * B-59: a work is its address and its function. While a function still runs whose work is gone, its memory has
- * become another work: that one runs beside it, and waiting for it is not waiting for the old function. (The
- * mistake: it is known by its address alone, so the flush waits for a function that nobody lets go on.)
+ * B-59: a work is its address and its function. While a function still runs whose work is gone, its memory
+ * has become another work: that one runs beside it, and waiting for it is not waiting for the old function.
+ * (The mistake: it is known by its address alone, so the flush waits for a function that nobody lets go
+ * on.)
  */
 static void b59_another_work_at_the_same_address(void)
 {
@@ -270,6 +281,8 @@ const struct scenario scenarios[] = {
     { .name = "b10_without_memory", .run = b10_without_memory, .without_memory = true },
     { .name = "b10_a_thousand_items_leave_nothing", .run = b10_a_thousand_items_leave_nothing },
     { .name = "b01_b50_b64_items_free_themselves", .run = b01_b50_b64_items_free_themselves },
-    { .name = "b59_another_work_at_the_same_address", .run = b59_another_work_at_the_same_address, .roomy = true },
+    { .name = "b59_another_work_at_the_same_address",
+      .run = b59_another_work_at_the_same_address,
+      .roomy = true },
     { .name = NULL },
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * B-68: an item is freed, or initialised again by the macros of the headers, while it is queued, armed or scheduled.
- * Each scenario makes one mistake, and must not end well; with "plant" it does the same without the mistake.
+ * B-68: an item is freed, or initialised again by the macros of the headers, while it is queued, armed or
+ * scheduled. Each scenario makes one mistake, and must not end well; with "plant" it does the same without
+ * the mistake.
  */
 #include "kit.h"
 

@@ -48,6 +48,7 @@ impl Program {
             .current_dir(PACKAGE)
             .args(["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"])
             .args(["-I../include", "-Ihost/include", "-Itests/programs"])
+            .arg(format!("-I{}", scratch().display()))
             .args(sources)
             .arg(library())
             .args(["-lpthread", "-ldl", "-lm", "-o"])

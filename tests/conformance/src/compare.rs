@@ -1,7 +1,8 @@
 //! Holds what bottomhalf answers to the scenarios against what Linux answered.
 //!
 //! Answers are lines: the id of a row or of a scenario beyond the table of rows, a blank, and `key=value` pairs.
-//! What may differ is what the table *Deviations from Linux* of `shim-api.md` names, and nothing else.
+//! What may differ is what the table *Deviations from Linux* of `shim-api.md` names, and nothing else; how it
+//! differs is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -167,6 +168,17 @@ pub enum Finding {
         /// A run that does.
         seed: u64,
     },
+    /// A scenario that may deviate is answered otherwise than recorded of bottomhalf.
+    Drifts {
+        /// The scenario.
+        id: String,
+        /// What is recorded, or nothing.
+        recorded: Option<String>,
+        /// What bottomhalf answers.
+        ours: String,
+        /// A run that does.
+        seed: u64,
+    },
     /// A scenario did not come to its end, whether the contract names it or not.
     Hangs {
         /// The scenario.
@@ -202,6 +214,16 @@ impl fmt::Display for Finding {
                 f,
                 "{id} differs\n  Linux: {linux}\n  ours:  {ours} (seed {seed})"
             ),
+            Self::Drifts {
+                id,
+                recorded,
+                ours,
+                seed,
+            } => write!(
+                f,
+                "{id} may deviate from Linux, but not so\n  recorded: {}\n  ours:     {ours} (seed {seed})",
+                recorded.as_deref().unwrap_or("nothing")
+            ),
             Self::Hangs { id, ours, seed } => write!(f, "{id} {ours} (seed {seed})"),
             Self::Missing(id) => write!(f, "{id} has no answer of ours"),
             Self::Unknown(id) => write!(f, "{id} is not among the answers recorded of Linux"),
@@ -226,28 +248,45 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Holds our answers against Linux's.
+/// Holds our answers against Linux's, and those of the scenarios that may deviate against `deviating`: what is
+/// recorded of them.
 #[must_use]
-pub fn hold(ours: &Ours, linux: &Linux, deviations: &BTreeSet<String>) -> Vec<Finding> {
+pub fn hold(
+    ours: &Ours,
+    linux: &Linux,
+    deviations: &BTreeSet<String>,
+    deviating: &Answers,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, given) in &ours.answers {
         let Some(expected) = linux.answer(id) else {
             findings.push(Finding::Unknown(id.clone()));
             continue;
         };
-        if deviations.contains(id) && given.keys().all(|answer| answer == expected) {
+        let may_deviate = deviations.contains(id);
+        if may_deviate && given.keys().all(|answer| answer == expected) {
             findings.push(Finding::DoesNotDeviate(id.clone()));
+            continue;
         }
         for (answer, &seed) in given {
-            let (id, answer) = (id.clone(), answer.clone());
+            let (id, ours) = (id.clone(), answer.clone());
             if answer.starts_with("HANG") {
-                let ours = answer;
                 findings.push(Finding::Hangs { id, ours, seed });
-            } else if answer != expected && !deviations.contains(&id) {
+            } else if may_deviate {
+                let recorded = deviating.get(&id).cloned();
+                if recorded.as_ref() != Some(answer) {
+                    findings.push(Finding::Drifts {
+                        id,
+                        recorded,
+                        ours,
+                        seed,
+                    });
+                }
+            } else if answer != expected {
                 findings.push(Finding::Differs {
                     id,
                     linux: expected.to_owned(),
-                    ours: answer,
+                    ours,
                     seed,
                 });
             }

@@ -34,6 +34,8 @@ T01 is named here as well, outside of the table.
 const OLDER: &str = "# Linux 6.1\nT01 runs=1\nT02 runs=1 old=1\nW28 most=2\nW30 most=2\n";
 const NEWER: &str =
     "# Linux 6.12\nT01 runs=1\nT02 runs=1 old=0\nW28 most=2\nW30 most=2\nQ22 order=AB\n";
+/// What is recorded of ours where it may deviate.
+const DEVIATING: &str = "W28 most=1\nW30 most=1\n";
 const GOOD: &str = "T01 runs=1\nT02 runs=1 old=0\nW28 most=1\nW30 most=1\nQ22 order=AB\n";
 
 fn linux() -> Linux {
@@ -57,7 +59,11 @@ fn held(from: &str, to: &str) -> Vec<Finding> {
         ours.add(seed, &answers(text).expect("our answers are well formed"));
     }
     let deviations = deviations(CONTRACT).expect("the contract has a table");
-    hold(&ours, &linux(), &deviations)
+    hold(&ours, &linux(), &deviations, &deviating())
+}
+
+fn deviating() -> Answers {
+    answers(DEVIATING).expect("what is recorded is well formed")
 }
 
 #[test]
@@ -121,14 +127,43 @@ fn a_deviation_that_is_none_any_more_is_found() {
     ours.add(7, &answers(&text).expect("our answers are well formed"));
     let deviations = deviations(CONTRACT).expect("the contract has a table");
     assert_eq!(
-        hold(&ours, &linux(), &deviations),
+        hold(&ours, &linux(), &deviations, &deviating()),
         [Finding::DoesNotDeviate("W30".to_owned())]
     );
 }
 
 #[test]
-fn a_deviation_on_some_seeds_only_is_one() {
-    assert_eq!(held("W28 most=1", "W28 most=2"), []);
+fn a_deviation_on_some_seeds_only_is_found() {
+    let found = held("W28 most=1", "W28 most=2");
+    assert!(
+        matches!(found.as_slice(), [Finding::Drifts { id, ours, seed: 2, .. }]
+            if id == "W28" && ours == "most=2"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_deviation_that_is_another_one_or_not_recorded_is_found() {
+    let found = held("W28 most=1", "W28 most=0");
+    assert!(
+        matches!(found.as_slice(), [Finding::Drifts { recorded: Some(recorded), .. }]
+            if recorded == "most=1"),
+        "{found:?}"
+    );
+    let mut ours = Ours::default();
+    ours.add(1, &answers(GOOD).expect("our answers are well formed"));
+    let deviations = deviations(CONTRACT).expect("the contract has a table");
+    let found = hold(&ours, &linux(), &deviations, &Answers::new());
+    assert!(
+        matches!(
+            found.as_slice(),
+            [
+                Finding::Drifts { recorded: None, .. },
+                Finding::Drifts { recorded: None, .. }
+            ]
+        ),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -5,11 +5,9 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::FromRawFd as _;
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
-
-/// How long a job may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A child process, and what it has written so far.
 struct Child {
@@ -21,7 +19,7 @@ struct Child {
 }
 
 /// Calls `job` with each number below `count`, each call in a process of its own, and `done` with the number and
-/// with what the job returned.
+/// with what the job returned. A job that takes longer than `patience`, panics, or ends the process has failed.
 ///
 /// The process must have no other threads, for a child has only the one that forks.
 ///
@@ -30,6 +28,7 @@ struct Child {
 pub fn each(
     count: usize,
     at_once: usize,
+    patience: Duration,
     job: impl Fn(usize) -> Result<String, String>,
     mut done: impl FnMut(usize, Result<String, String>),
 ) {
@@ -40,12 +39,12 @@ pub fn each(
             children.push(start(next, &job));
             next += 1;
         }
-        wait_for_any(&mut children);
+        wait_for_any(&mut children, patience);
         let mut place = 0;
         while place < children.len() {
             if read_some(&mut children[place]) {
                 let child = children.swap_remove(place);
-                done(child.index, end(child));
+                done(child.index, end(child, patience));
             } else {
                 place += 1;
             }
@@ -65,9 +64,11 @@ fn start(index: usize, job: &impl Fn(usize) -> Result<String, String>) -> Child 
     if pid == 0 {
         // SAFETY: the descriptor is the pipe's writing end, which nothing else in this process owns.
         let mut output = unsafe { File::from_raw_fd(ends[1]) };
-        let text = match job(index) {
-            Ok(answer) => format!("+{answer}"),
-            Err(error) => format!("-{error}"),
+        // What the parent would go on with is not for the child.
+        let text = match catch_unwind(AssertUnwindSafe(|| job(index))) {
+            Ok(Ok(answer)) => format!("+{answer}"),
+            Ok(Err(error)) => format!("-{error}"),
+            Err(_) => "-the job panicked".to_owned(),
         };
         let status = i32::from(output.write_all(text.as_bytes()).is_err());
         // SAFETY: ends the process at once; what the parent has at exit is not the child's to do.
@@ -85,9 +86,8 @@ fn start(index: usize, job: &impl Fn(usize) -> Result<String, String>) -> Child 
     }
 }
 
-/// Waits until a child has written something or ended, or for a second.
-fn wait_for_any(children: &mut [Child]) {
-    use std::os::fd::AsRawFd as _;
+/// Waits until a child has written something or ended, or for a moment.
+fn wait_for_any(children: &mut [Child], patience: Duration) {
     let mut waits: Vec<libc::pollfd> = children
         .iter()
         .map(|child| libc::pollfd {
@@ -97,10 +97,10 @@ fn wait_for_any(children: &mut [Child]) {
         })
         .collect();
     // SAFETY: the array is as long as it says.
-    unsafe { libc::poll(waits.as_mut_ptr(), waits.len() as libc::nfds_t, 1000) };
+    unsafe { libc::poll(waits.as_mut_ptr(), waits.len() as libc::nfds_t, 100) };
     let mut ready = waits.iter().map(|wait| wait.revents != 0);
     for child in children {
-        if !ready.next().unwrap_or_default() && child.began.elapsed() > PATIENCE {
+        if !ready.next().unwrap_or_default() && child.began.elapsed() > patience {
             // SAFETY: the child was not waited for yet, so that the number is still its own.
             unsafe { libc::kill(child.pid, libc::SIGKILL) };
         }
@@ -109,7 +109,6 @@ fn wait_for_any(children: &mut [Child]) {
 
 /// Reads what is there. Whether the child has closed its end.
 fn read_some(child: &mut Child) -> bool {
-    use std::os::fd::AsRawFd as _;
     let mut wait = libc::pollfd {
         fd: child.output.as_raw_fd(),
         events: libc::POLLIN,
@@ -129,13 +128,13 @@ fn read_some(child: &mut Child) -> bool {
     }
 }
 
-fn end(child: Child) -> Result<String, String> {
+fn end(child: Child, patience: Duration) -> Result<String, String> {
     let mut status = 0;
     // SAFETY: the child was not waited for yet.
     unsafe { libc::waitpid(child.pid, &raw mut status, 0) };
     if libc::WIFSIGNALED(status) {
         let signal = libc::WTERMSIG(status);
-        let late = child.began.elapsed() > PATIENCE;
+        let late = child.began.elapsed() > patience;
         let why = if late { ": it took too long" } else { "" };
         return Err(format!("the process was ended by signal {signal}{why}"));
     }

@@ -68,11 +68,13 @@ tests! {
     bits_and_atomics_calculate = test_bits_and_atomics;
     messages_are_cut_and_warnings_counted = test_messages;
     a_device_has_memory = test_device;
+    an_interrupt_of_a_sys_is_a_raised_dpc = test_interrupt_by_dpc;
 }
 
 unsafe extern "C" {
     fn test_memory_leak() -> *const c_char;
     fn test_reserve_leak() -> *const c_char;
+    fn test_waits_for_ever() -> *const c_char;
 }
 
 /// The controls: a block that is not freed is found.
@@ -82,4 +84,11 @@ fn a_leak_is_found() {
     assert!(error.contains("left 1 pool blocks"), "{error}");
     let error = run(test_reserve_leak, 0).expect_err("a block is left");
     assert_eq!(error, "1 blocks are left");
+}
+
+/// The control: a run that waits for ever is found.
+#[test]
+fn a_wait_for_ever_is_found() {
+    let error = run(test_waits_for_ever, 0).expect_err("nobody wakes it");
+    assert!(error.contains("DEADLOCK"), "{error}");
 }

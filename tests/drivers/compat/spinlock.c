@@ -8,7 +8,7 @@
 
 _Static_assert(sizeof(KSPIN_LOCK) == sizeof(((spinlock_t *)0)->word), "a KSPIN_LOCK fits");
 
-/* What local_irq_disable() and get_cpu() have raised from; each is used by its CPU alone, at a raised IRQL. */
+/* What local_irq_disable() and get_cpu() have raised from; used by its CPU alone, at a raised IRQL. */
 static KIRQL irqs_from[COMPAT_CPUS];
 static KIRQL cpu_from[COMPAT_CPUS];
 static unsigned int cpu_depth[COMPAT_CPUS];

@@ -37,8 +37,8 @@ static struct slot slots[SLOTS];
 /* Guards all slots, and the expiry of their users. */
 static DEFINE_SPINLOCK(slots_lock);
 /*
- * Waits for the earliest expiry. A thread, and not a timer of NT: that expires in a DPC, which a CPU that is held
- * at DISPATCH_LEVEL does not run.
+ * Waits for the earliest expiry. A thread, and not a timer of NT: that expires in a DPC, which a CPU that is
+ * held at DISPATCH_LEVEL does not run.
  */
 static struct task_struct *clock_task;
 
@@ -289,6 +289,7 @@ int compat_timers_init(void)
 {
     unsigned int i;
 
+    spin_lock_init(&slots_lock);
     for (i = 0; i < SLOTS; i++)
         release_slot(&slots[i]);
     clock_task = kthread_run(clock_main, NULL, "hrtimers");

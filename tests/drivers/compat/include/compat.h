@@ -8,8 +8,8 @@
 /* PASSIVE_LEVEL, before the first call into the environment. 0, or -ENOMEM. */
 int compat_init(void);
 /*
- * PASSIVE_LEVEL, after the last call into the environment: waits for its threads and timers. How many blocks of
- * kmalloc() have not been freed.
+ * PASSIVE_LEVEL, after the last call into the environment: waits for its threads and timers. How many blocks
+ * of kmalloc() have not been freed.
  */
 unsigned int compat_exit(void);
 

@@ -28,6 +28,8 @@ const char *test_memory(void);
 const char *test_memory_above_dispatch(void);
 const char *test_memory_leak(void);
 const char *test_reserve_leak(void);
+const char *test_waits_for_ever(void);
+const char *test_interrupt_by_dpc(void);
 const char *test_delays(void);
 const char *test_lists(void);
 const char *test_bits_and_atomics(void);

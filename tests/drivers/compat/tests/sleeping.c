@@ -274,3 +274,11 @@ const char *test_current(void)
     EXPECT(atomic_read(&count) == 1);
     return NULL;
 }
+
+/* Nobody completes it, and no timer will wake the thread. */
+const char *test_waits_for_ever(void)
+{
+    init_completion(&done);
+    wait_for_completion(&done);
+    return NULL;
+}

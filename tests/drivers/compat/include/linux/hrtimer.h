@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Timers that expire in a hard interrupt, on the CPU that started them; never early, and as late as a sleep by
- * the tick may be. Only the pinned hard mode exists: in it a driver finds itself in an interrupt.
+ * Timers that expire in a hard interrupt, on the CPU that started them; never early, and as late as a sleep
+ * by the tick may be. Only the pinned hard mode exists: in it a driver finds itself in an interrupt.
  */
 #ifndef COMPAT_LINUX_HRTIMER_H
 #define COMPAT_LINUX_HRTIMER_H

@@ -117,7 +117,9 @@ boot() {
         fi
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
-        printf 'Linux %s did not boot at attempt %s\n' "$series" "$attempt" >&2
+        cp "$console" "${console%.txt}-failed-$attempt.txt"
+        printf 'Linux %s did not boot as the guest of %s, attempt %s:\n' "$series" "$guest" "$attempt" >&2
+        tail -n 3 "$console" >&2
     done
     cat "$temporary/qemu.log"
     tail -n 40 "$console"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Delayed works, rows D01, D02 and D22: at which jiffy they run. They are asked where the timelines are, of one CPU
- * whose clock counts instructions: elsewhere a busy machine is late.
+ * Delayed works, rows D01, D02 and D22: at which jiffy they run. They are asked where the timelines are, of
+ * one CPU whose clock counts instructions: elsewhere a busy machine is late.
  */
 #include "items.h"
 

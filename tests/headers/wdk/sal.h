@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A header of the shape of cl.exe's annotations, for ci/headers.sh: what they expand to can be looked for. */
+/* A header of the shape of cl.exe's annotations, for ci/headers.sh: what they expand to can be found. */
 #ifndef _SAL_H_
 #define _SAL_H_
 

@@ -108,3 +108,21 @@ fn a_work_that_was_held_keeps_its_cpu() {
         work.free();
     });
 }
+
+/// W03: so does a work of a `WQ_BH` queue, which never overlaps itself, whatever the rule.
+#[test]
+fn a_bottom_half_that_runs_keeps_its_cpu() {
+    rows(|_| {
+        let wq = Wq::with(WQ_BH, 0);
+        let work = Work::new(move |this, run| {
+            sim_assert!(run == 8 || queue_on(run % 4, wq, this));
+        });
+        let seen = work.seen();
+        sim_assert!(queue_on(1, wq, work));
+        let all = seen.clone();
+        wait_until(move || all.ended() == 8);
+        sim_assert!((0..8).all(|run| seen.cpu(run) == 1));
+        wq.destroy();
+        work.free();
+    });
+}

@@ -256,6 +256,20 @@ fn what_is_recorded_of_a_row_or_deviation_that_is_gone_is_found() {
 }
 
 #[test]
+fn a_row_that_may_not_deviate_is_found_though_the_contract_names_it() {
+    let facts = format!("{FACTS}| Q22 | 6.9+: a BH queue | A, B |\n| W30 | again | two |\n");
+    let contract = CONTRACT.replace("W28, W30", "W28, W30, T01, W401");
+    let named = deviations(&contract).expect("the contract has a table");
+    let mut recorded = deviating();
+    recorded.insert("T01".to_owned(), "runs=2".to_owned());
+    recorded.insert("W401".to_owned(), "runs=2".to_owned());
+    assert_eq!(
+        kept(&facts, &linux(), &named, &recorded),
+        [Finding::MayNotDeviate("T01".to_owned())]
+    );
+}
+
+#[test]
 fn kernels_that_disagree_are_told() {
     assert_eq!(
         linux().disagreements(),

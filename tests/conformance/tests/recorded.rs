@@ -240,7 +240,8 @@ fn judge(findings: Vec<Finding>, names: &BTreeSet<&str>, all: bool, faults: &mut
             | Finding::Askable(_)
             | Finding::AskedOfOne { .. }
             | Finding::RowIsGone(_)
-            | Finding::NotNamed(_) => faults.add(COMPLETE, text),
+            | Finding::NotNamed(_)
+            | Finding::MayNotDeviate(_) => faults.add(COMPLETE, text),
         }
     }
 }

@@ -241,6 +241,7 @@ fn judge(findings: Vec<Finding>, names: &BTreeSet<&str>, all: bool, faults: &mut
             | Finding::AskedOfOne { .. }
             | Finding::RowIsGone(_)
             | Finding::NotNamed(_)
+            | Finding::KernelsDiffer { .. }
             | Finding::MayNotDeviate(_) => faults.add(COMPLETE, text),
         }
     }

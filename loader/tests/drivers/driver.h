@@ -227,7 +227,9 @@ static inline NTSTATUS create_device(DRIVER_OBJECT *object, UNICODE_STRING *path
 /* Attributes whose only member is a parent. */
 static inline WDF_OBJECT_ATTRIBUTES child_of(PVOID parent)
 {
-    WDF_OBJECT_ATTRIBUTES attributes = { sizeof(attributes), NULL, NULL, 1, 1, parent, 0, NULL };
+    WDF_OBJECT_ATTRIBUTES attributes = {
+        .Size = sizeof(attributes), .ExecutionLevel = 1, .SynchronizationScope = 1, .ParentObject = parent,
+    };
 
     return attributes;
 }

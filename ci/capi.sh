@@ -159,6 +159,14 @@ drivers_build() {
         -Zbuild-std=core,alloc "${patched[@]}"
 }
 
+# other_minor: the workspace that the install has written for 1.33, built for 1.31.
+other_minor() {
+    local folder=target/install/kmdf-1.33
+    BOTTOMHALF_KMDF_MINOR=31 RUSTC=$toolchain/rustc RUSTC_BOOTSTRAP=1 cargo build --release --quiet \
+        --manifest-path "$folder/Cargo.toml" --target-dir "$folder/target" --target x86_64-pc-windows-msvc \
+        -Zbuild-std=core,alloc "${patched[@]}"
+}
+
 # What the WDK and ntoskrnl have and the stand-in has not.
 windows_files() {
     mkdir -p "$temporary/crt"
@@ -284,6 +292,13 @@ bash capi/install.sh --prefix "$prefix" -- --offline --locked --quiet
 step "a driver in C against it, by CMake, on both engines"
 consumer "$temporary/consumer"
 
+step "a library of another HZ, and a driver that is not told so"
+bash capi/install.sh --prefix "$temporary/hz" --hz 1000 -- --offline --locked --quiet
+prefix=$temporary/hz consumer "$temporary/consumer-hz" >/dev/null
+sed -i 's/_bottomhalf_host_hz 1000/_bottomhalf_host_hz 250/' "$temporary/hz/lib/cmake/bottomhalf-c/bottomhalf-c-host.cmake"
+prefix=$temporary/hz expect_failure 'NT_SUCCESS(bottomhalf_attach_driver(driver, &config, &attachment)) does not hold' \
+    consumer "$temporary/consumer-250"
+
 step "symbols and prototypes of the host's library"
 prototypes "$prefix/include/bottomhalf-c" "$prefix/include/bottomhalf-c-host" >"$temporary/prototypes"
 same_symbols "$host_library" "$temporary/prototypes" "$rusts"
@@ -316,6 +331,7 @@ expect_failure 'The driver is for KMDF 1.31 on x64, and bottomhalf-c is installe
 expect_failure 'the driver is for KMDF 1.31, and the host' consumer "$temporary/other" -DBOTTOMHALF_KMDF_MINOR=31
 BOTTOMHALF_KMDF_MINOR=26 expect_failure 'but the library fits KMDF 1.27 to 1.33' \
     cargo check --offline --quiet --package bottomhalf-c
+expect_failure 'target-kmdf-version-minor in the manifest is 33' other_minor
 expect_failure '--kmdf-minor is 26' bash capi/install.sh --prefix "$prefix" --kmdf-minor 26
 
 step "negative controls: symbols, layout, and a run that fails"

@@ -3,7 +3,8 @@
 # clang for x86_64-pc-windows-msvc and mingw, warnings as errors: each header alone, each twice, every name used,
 # beside headers of the WDK's shape in both orders. What must not compile is refused by every compiler with the
 # text that its comment says: a pointer that Windows' unsigned long cuts, wrong callbacks, wrong members. Items
-# have the same bytes on both ABIs, statics need no code in C++, widths are kept on the way down.
+# have the same bytes on both ABIs, statics need no code in C++, widths are kept on the way down, and the code
+# analysis of the WDK would see the annotations.
 # Shows that a spoiled layout, a missing include, a mistake that compiles and a lost width are found.
 # Not shown: cl.exe, which is not for Linux; tests/c_headers.rs looks for what it rejects.
 # Installs gcc, clang, mingw-w64 and binutils from Debian. Needs apt-get.
@@ -201,6 +202,20 @@ widths_kept() {
     fi
 }
 
+# annotated TREE: the code analysis of the WDK sees the level of every function, also without ntddk.h before it.
+annotated() {
+    local count
+    printf '#include <linux/interrupt.h>\n#include <linux/workqueue.h>\n#include <linux/devm-helpers.h>\n' \
+        >"$temporary/analysed.c"
+    compile "$1" clang --target=x86_64-pc-windows-msvc -D_PREFAST_ -E -P "$temporary/analysed.c" \
+        -o "$temporary/analysed" || { cat "$temporary/compile.log" && return 1; }
+    count=$(grep -c '^annotated_irql(\(0\|1\|2\|15\))' "$temporary/analysed") || true
+    [ "$count" -ge 90 ] || { printf 'the analysis sees the levels of %s functions\n' "$count" && return 1; }
+    grep -q '^annotated_irql(0) annotated_result .*annotated_format' <(tr '\n' ' ' <"$temporary/analysed" |
+        sed 's/annotated_irql/\nannotated_irql/g') || { printf 'alloc_workqueue is not annotated\n' && return 1; }
+    printf 'the analysis sees the levels of %s functions\n' "$count"
+}
+
 step "install"
 install
 
@@ -216,6 +231,7 @@ each same_image "$root"
 each static_statics "$root"
 each widths_kept "$root"
 printf 'the bytes, statics and widths are right\n'
+annotated "$root"
 
 step "negative controls"
 # spoil FILE FROM TO: the copy of the tree, with FROM replaced in FILE.
@@ -243,6 +259,8 @@ spoil tests/headers/work.c 'static DECLARE_WORK(declared, reset);' \
     'static work_func_t chosen(void) { return reset; }
 static DECLARE_WORK(declared, chosen());'
 expect_failure 'work.c makes its items by code' each static_statics "$control/tree"
+spoil include/bottomhalf/compiler.h '#include <driverspecs.h>' ''
+expect_failure 'the analysis sees the levels of 0 functions' annotated "$control/tree"
 spoil include/bottomhalf/delayed_work.h '(uint64_t)(int64_t)(long)delay' 'delay'
 expect_failure 'an expectation of widths.c does not hold' each widths_kept "$control/tree"
 

@@ -14,6 +14,8 @@
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/debian-linux.sh
+source "$(dirname "$0")/debian-linux.sh"
 
 kernels=(6.1 6.12)
 scenarios=
@@ -35,10 +37,9 @@ done
 if [ -z "$boots" ]; then
     if $record; then boots=5; else boots=1; fi
 fi
-cache=$(realpath -m "${ORACLE_CACHE:-target/oracle/cache}")
 work=$root/target/oracle
 suite=$root/tests/conformance
-mkdir -p "$cache" "$work"
+mkdir -p "$work"
 
 # How a guest is booted: its groups of scenarios, the machine, and the kernel's options beyond the common ones.
 readonly guests=(tasks timelines misuse)
@@ -54,75 +55,10 @@ options_of() {
     esac
 }
 
-cannot_fetch() {
-    cat "$temporary/fetch.log"
-    printf '%s: COULD NOT FETCH %s; nothing is known about the code\n' "$(basename "$0")" "$1" >&2
-    exit "$CANNOT_FETCH"
-}
-
-# need COMMAND PACKAGE: installs the package if there is no such command.
-updated=false
-need() {
-    command -v "$1" >/dev/null && return
-    $updated || apt-get update >"$temporary/fetch.log" 2>&1 || cannot_fetch "the lists of packages"
-    updated=true
-    apt-get install -y --no-install-recommends "$2" >>"$temporary/fetch.log" 2>&1 || cannot_fetch "$2"
-}
-
-# depends PACKAGE PATTERN: the last dependency of a package whose name matches.
-depends() { apt-cache depends "$1" | sed -n "s/^ *Depends: \($2\)\$/\1/p" | tail -n 1; }
-
-# packages SERIES: the packages of the newest cloud kernel of a series, as the lists name them.
-packages() {
-    local infix="" image headers
-    [ "$1" = 6.1 ] || infix=-$1
-    image=$(depends "linux-image$infix-cloud-amd64" 'linux-image-[0-9].*') && [ -n "$image" ] || return 1
-    headers=linux-headers-${image#linux-image-}
-    echo "$image" "$headers" "$(depends "$headers" 'linux-headers-.*-common')" \
-        "$(depends "$headers" 'linux-kbuild-.*')"
-}
-
-# download SERIES: as the current user, because the one that apt drops to cannot write here.
-download() {
-    local names
-    names=$(packages "$1") || return 1
-    # shellcheck disable=SC2086
-    apt-get -o APT::Sandbox::User="$(id -un)" download $names
-}
-
-# unpack SERIES: fills $cache/SERIES, once; several of this script may share the cache.
-unpack() {
-    local series=$1 package
-    exec 9>"$cache/lock"
-    flock 9
-    if [ ! -f "$cache/$series/complete" ]; then
-        rm -rf "${cache:?}/$series"
-        mkdir -p "$temporary/packages-$series" "$cache/$series"
-        cd "$temporary/packages-$series"
-        if ! download "$series" >"$temporary/fetch.log" 2>&1; then
-            # The lists may be missing or older than what the archive still has.
-            { apt-get update && download "$series"; } >>"$temporary/fetch.log" 2>&1 || cannot_fetch "Linux $series"
-        fi
-        for package in *.deb; do
-            case $package in
-            linux-image-*) dpkg-deb --fsys-tarfile "$package" | tar -x -C "$cache/$series" --wildcards './boot/vmlinuz-*' ;;
-            *) dpkg-deb -x "$package" "$cache/$series" ;;
-            esac
-        done
-        cd "$root"
-        touch "$cache/$series/complete"
-    fi
-    # The headers of a flavour name the common ones by an absolute path.
-    sed -i "s#^include .*/usr/src/#include $cache/$series/usr/src/#" "$(headers "$series")/Makefile"
-    exec 9>&-
-}
-headers() { echo "$cache/$1"/usr/src/linux-headers-*-cloud-amd64; }
-release() { basename "$(headers "$1")" | sed 's/^linux-headers-//'; }
-
 # A file of scenarios that kit.c does not list would be built and never asked.
 check_files() {
     local file
-    for file in $(sed -n 's/^KIT_GROUP(\([a-z_]*\),.*/\1/p' "$suite"/*.c); do
+    sed -n 's/^KIT_GROUP(\([a-z_]*\),.*/\1/p' "$suite"/*.c | while read -r file; do
         grep -q " file($file)" "$suite/kit.c" || fail "tests/conformance/kit.c does not list the file $file"
     done
 }
@@ -156,16 +92,6 @@ pack() {
     (cd "$tree" && find . -print0 | cpio --null --create --format=newc --quiet) >"$work/$1/initramfs.cpio"
 }
 
-# wait_for FILE TEXT SECONDS PROCESS: until the text is in the file; not if the process ends or takes too long.
-wait_for() {
-    local tenths=$(($3 * 10))
-    while ! grep -qF -- "$2" "$1"; do
-        kill -0 "$4" 2>/dev/null || { grep -qF -- "$2" "$1"; return; }
-        [ "$((tenths--))" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
 # boot SERIES GUEST CONSOLE: boots a guest until its last answer; up to three times if the kernel does not get
 # as far as the first. A guest that stops after that is an answer too, and a failure.
 boot() {
@@ -191,7 +117,9 @@ boot() {
         fi
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
-        printf 'Linux %s did not boot at attempt %s\n' "$series" "$attempt"
+        cp "$console" "${console%.txt}-failed-$attempt.txt"
+        printf 'Linux %s did not boot as the guest of %s, attempt %s:\n' "$series" "$guest" "$attempt" >&2
+        tail -n 3 "$console" >&2
     done
     cat "$temporary/qemu.log"
     tail -n 40 "$console"
@@ -200,12 +128,14 @@ boot() {
 
 # is_wanted GUEST: whether a scenario that is asked for is in a group of this guest.
 is_wanted() {
-    local files group
+    local group
+    local -a files
     [ -n "$scenarios" ] || return 0
-    files=$(grep -lE "KIT_ROW\((${scenarios//,/|})\)" "$suite"/*.c) || fail "there is no scenario $scenarios"
-    for group in $(sed -n 's/^KIT_GROUP([a-z_]*, "\([a-z]*\)".*/\1/p' $files); do
+    mapfile -t files < <(grep -lE "KIT_ROW\((${scenarios//,/|})\)" "$suite"/*.c)
+    [ "${#files[@]}" -gt 0 ] || fail "there is no scenario $scenarios"
+    while read -r group; do
         [[ ,$(groups_of "$1"), != *,$group,* ]] || return 0
-    done
+    done < <(sed -n 's/^KIT_GROUP([a-z_]*, "\([a-z]*\)".*/\1/p' "${files[@]}")
     return 1
 }
 
@@ -251,6 +181,24 @@ hold() {
     fi
 }
 
+# ask_again RECORDED SERIES: a machine that stood still for a while may have made a scenario late. What is answered
+# otherwise than recorded is asked once more, by itself, and that answer counts; the first one is printed.
+ask_again() {
+    local again answered=$work/$2/answers.txt scenarios
+    again=$(diff <(tail -n +2 "$1") <(tail -n +2 "$answered") | sed -n 's/^> \([^ ]*\) .*/\1/p' || true)
+    [ -n "$again" ] && [ "$(wc -w <<<"$again")" -le 5 ] || return 0
+    printf 'asked again, for they were answered otherwise:\n'
+    grep -E "^(${again//$'\n'/|}) " "$answered"
+    scenarios=${again//$'\n'/,}
+    grep -vE "^(${again//$'\n'/|}) " "$answered" >"$temporary/first.txt"
+    ask "$2"
+    tail -n +2 "$answered" >"$temporary/again.txt"
+    {
+        head -n 1 "$temporary/first.txt"
+        { tail -n +2 "$temporary/first.txt" && cat "$temporary/again.txt"; } | LC_ALL=C sort -V
+    } >"$answered"
+}
+
 need qemu-system-x86_64 qemu-system-x86
 need busybox busybox-static
 need cpio cpio
@@ -270,6 +218,7 @@ for series in "${kernels[@]}"; do
     elif $record; then
         cp "$work/$series/answers.txt" "$recorded"
     else
+        ask_again "$recorded" "$series"
         hold "$recorded" "$work/$series/answers.txt" || exit 1
         printf 'as recorded\n'
     fi

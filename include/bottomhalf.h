@@ -42,8 +42,8 @@ enum {
 };
 
 /*
- * The code of the bug check that a panic of the library is: its own invariants, or memory, are lost. The parameters
- * are the address and the length of the name of the source file, the line and the column.
+ * The code of the bug check that a panic of the library is: its own invariants, or memory, are lost. The
+ * parameters are the address and the length of the name of the source file, the line and the column.
  */
 #define BOTTOMHALF_BUG_CHECK_PANIC 0x42480001
 

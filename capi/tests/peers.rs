@@ -24,6 +24,7 @@ program!(DECLARED, "declared");
 program!(MEMORY, "memory");
 program!(MISTAKES, "mistakes");
 program!(ANSWERS, "answers");
+program!(LEVELS, "levels");
 
 /// The scenario holds for every seed, under both rules; and with its mistake planted it says `convicts`.
 #[track_caller]
@@ -98,7 +99,7 @@ fn b45_declared_items_are_initialised_ones_byte_for_byte() {
 /// flushed, cancelled, disabled, killed.
 #[test]
 fn b45_declared_items_serve() {
-    let refused = "schedule_delayed_work(item, 0) does not hold";
+    let refused = "schedule_delayed_work(item, ";
     holds(&DECLARED, "they_serve", 300, refused);
     holds(&DECLARED, "on_the_stack", 300, "BH20");
 }
@@ -200,4 +201,33 @@ fn b21_each_question_has_one_answer() {
 #[test]
 fn b42_delays_are_relative() {
     holds(&ANSWERS, "b42_delays_are_relative", 300, "SIM_LIVELOCK");
+}
+
+/// B-02: the functions of the headers leave the IRQL as they found it, at each level at which they may be called,
+/// while somebody else uses the same items. (`tests/arguments.rs` looks at every exported function.)
+#[test]
+fn b02_every_call_restores_the_irql() {
+    let raised = "the IRQL after the call";
+    holds(&LEVELS, "b02_every_call_restores_the_irql", 300, raised);
+}
+
+/// B-29: works are queued, armed, modified and cancelled under a spin lock and in an interrupt.
+#[test]
+fn b29_queueing_under_a_lock_and_in_an_interrupt() {
+    let scenario = "b29_queueing_under_a_lock_and_in_an_interrupt";
+    holds(&LEVELS, scenario, 300, "runs: 1, but 0 is right");
+}
+
+/// B-46, B-27, B-36: a schedule does not call the function, and is kept while the tasklet is disabled or locked.
+#[test]
+fn b46_b27_b36_a_schedule_is_kept_and_does_not_call() {
+    let scenario = "b46_b27_b36_a_schedule_is_kept_and_does_not_call";
+    holds(&LEVELS, scenario, 300, "runs after the enable");
+}
+
+/// B-47: a work that its own function queues runs again, whatever the delay.
+#[test]
+fn b47_queued_by_its_own_function_it_runs_again() {
+    let scenario = "b47_queued_by_its_own_function_it_runs_again";
+    holds(&LEVELS, scenario, 300, "runs: ");
 }

@@ -239,7 +239,8 @@ static inline bool enable_work(struct work_struct *work)
 }
 
 /*
- * enable_work(), and queue_work() if it can be queued again. True if it can: somebody else may have queued it.
+ * enable_work(), and queue_work() if it can be queued again. True if it can: somebody else may have queued
+ * it.
  *
  * IRQL: any. Does not block.
  */

@@ -412,7 +412,7 @@ impl<B: Backend> Queue<B> {
             unsafe { inner.works.cursor_mut_from_ptr(core::ptr::from_ref(work)) }.remove()
         });
         // ORDERING: AcqRel: the owner sees what the linker published and hands it on.
-        let transit = State::Transit { depth: 0 }.word_after(self.is(flag::BH));
+        let transit = State::Transit { depth: 0 }.word_after(self.is(flag::BH), sub.cpu());
         work.data.swap(transit, Ordering::AcqRel);
         self.leave_colour(&mut state, colour, raised, deferred);
         true

@@ -216,7 +216,9 @@ impl<B: Backend> Shard<B> {
         // ORDERING: SeqCst: a full barrier between the end of PENDING and the function, as Linux
         // has (linux.md 2.5): whoever was refused before this has published its stores to this run,
         // by the same word. Nothing follows the work's address after this line (I2).
-        let idle = State::Idle { depth: 0 }.word_after(is_drain(slot.thread));
+        // SAFETY: Q3: the run counts in its queue until it has ended, so the queue is there.
+        let cpu = unsafe { &*slot.sub.get() }.cpu();
+        let idle = State::Idle { depth: 0 }.word_after(is_drain(slot.thread), cpu);
         work.data.swap(idle, Ordering::SeqCst);
     }
 
@@ -278,8 +280,8 @@ impl<B: Backend> Shard<B> {
         })?;
         // ORDERING: AcqRel: as in `Queue::unlink`.
         // SAFETY: Q3: the claim counts in its queue's total until `complete`, so the queue is there.
-        let bh = unsafe { &*claim.sub }.queue().is(flag::BH);
-        let transit = State::Transit { depth: 0 }.word_after(bh);
+        let sub = unsafe { &*claim.sub };
+        let transit = State::Transit { depth: 0 }.word_after(sub.queue().is(flag::BH), sub.cpu());
         work.data.swap(transit, Ordering::AcqRel);
         self.settle_waiters(address, woken);
         Some(claim)

@@ -5,7 +5,7 @@
 //!  +-----------------------+--------+------+-+-+   place: where a pending work is
 //!  | sub-queue address     | colour | INIT |pl|P|   Queue, Pinned, Held: the sub-queue that counts it
 //!  +-----------------------+--------+------+-+-+
-//!  |   …  | depth (16..32) | timer  | INIT |pl|P|   Idle, Transit: how often it is disabled
+//!  | last | depth (16..32) | timer  | INIT |pl|P|   Idle, Transit: how often it is disabled
 //! ```
 //!
 //! A pinned work is queued like another, and there is a fifth place, the timer: it takes a bit of the
@@ -40,6 +40,12 @@ const DEPTH: u64 = 0xFFFF << DEPTH_SHIFT;
 /// In the word of a work that is idle, in transit or armed: it was last on a `WQ_BH` queue, or runs from one.
 /// Linux's `WORK_OFFQ_BH`. No part of the state.
 const LAST_BH: u64 = 2 << COLOUR_SHIFT;
+/// In the same words: the CPU, counted from one, of the sub-queue that it was last on, or runs from. What Linux keeps
+/// of the pool. No part of the state.
+const LAST_CPU_SHIFT: u32 = 32;
+const LAST_CPU: u64 = 0xFFFF << LAST_CPU_SHIFT;
+/// What is kept of the last queue.
+const LAST: u64 = LAST_BH | LAST_CPU;
 
 /// How many colours there are; see [`super::flush`].
 pub(crate) const COLOURS: usize = 16;
@@ -107,14 +113,15 @@ impl State {
     }
 
     /// Encodes [`Self::Idle`], [`Self::Transit`] or [`Self::Timer`] of a work that was on a `WQ_BH` queue, or
-    /// not.
-    pub(crate) const fn word_after(self, bh: bool) -> u64 {
-        self.word() | if bh { LAST_BH } else { 0 }
+    /// not, on the sub-queue of `cpu`.
+    pub(crate) const fn word_after(self, bh: bool, cpu: u32) -> u64 {
+        let last = ((cpu as u64 + 1) << LAST_CPU_SHIFT) & LAST_CPU;
+        self.word() | last | if bh { LAST_BH } else { 0 }
     }
 
     /// Encodes one of these for a work whose word is `from`, which is one of these too.
     pub(crate) const fn word_from(self, from: u64) -> u64 {
-        self.word_after(was_bh(from))
+        self.word() | from & LAST
     }
 
     /// Whether `work_pending` says yes.
@@ -129,6 +136,12 @@ impl State {
 /// Whether the work of an idle, transit or timer word was last on a `WQ_BH` queue.
 pub(crate) const fn was_bh(word: u64) -> bool {
     word & LAST_BH != 0
+}
+
+/// Whether the work of such a word may run from the sub-queue of another CPU than `cpu`.
+pub(crate) const fn was_elsewhere(word: u64, cpu: u32) -> bool {
+    let last = word & LAST_CPU;
+    last != 0 && last >> LAST_CPU_SHIFT != cpu as u64 + 1
 }
 
 #[cfg(test)]
@@ -170,11 +183,16 @@ mod tests {
             let idle = State::Idle { depth };
             let timer = State::Timer;
             for bh in [false, true] {
-                assert_eq!(State::of(transit.word_after(bh)), transit);
-                let armed = timer.word_from(idle.word_after(bh));
-                assert_eq!((State::of(armed), was_bh(armed)), (timer, bh));
-                let word = idle.word_from(transit.word_after(bh));
-                assert_eq!((State::of(word), was_bh(word)), (idle, bh));
+                for cpu in [0, 3, 2047] {
+                    assert_eq!(State::of(transit.word_after(bh, cpu)), transit);
+                    let armed = timer.word_from(idle.word_after(bh, cpu));
+                    assert_eq!((State::of(armed), was_bh(armed)), (timer, bh));
+                    assert!(!was_elsewhere(armed, cpu) && was_elsewhere(armed, cpu + 1));
+                    let word = idle.word_from(transit.word_after(bh, cpu));
+                    assert_eq!((State::of(word), was_bh(word)), (idle, bh));
+                    assert!(!was_elsewhere(word, cpu) && was_elsewhere(word, cpu + 1));
+                }
+                assert!(!was_elsewhere(idle.word(), 0));
             }
         }
     }

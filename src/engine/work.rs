@@ -13,7 +13,7 @@ use super::locked::Raised;
 use super::queue::{At, Queue, flag};
 use super::runtime::Runtime;
 use super::wait::{Deferred, Waiter};
-use super::word::State;
+use super::word::{State, was_elsewhere};
 use crate::sync::relax;
 
 /// What [`Runtime::take`] found.
@@ -241,7 +241,8 @@ impl<B: Backend> Runtime<B> {
         at: At,
         raised: &Raised<B>,
     ) -> At {
-        if !queue.minds_cpu(at) || self.is_reentrant(queue) {
+        let elsewhere = was_elsewhere(work.load().0, at.cpu);
+        if !elsewhere || !queue.minds_cpu(at) || self.is_reentrant(queue) {
             return at;
         }
         let address = core::ptr::from_ref(work).addr();

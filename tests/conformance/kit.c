@@ -19,10 +19,13 @@
     file(queues_more)                    \
     file(queues_waits)                   \
     file(queues_bh)                      \
+    file(queues_races)                   \
     file(delayed)                        \
+    file(delayed_ticks)                  \
     file(delayed_sync)                   \
     file(delayed_more)                   \
     file(delayed_states)                 \
+    file(delayed_races)                  \
     file(delayed_often)                  \
     file(jiffies)                        \
     file(timelines)                      \
@@ -38,7 +41,7 @@ static const struct kit_group *const kit_groups[] = {KIT_FILES(KIT_LIST)};
 #define SLEEP_STEPS 2500u
 #define SPIN_US 20
 #define SPIN_STEPS 1000000u
-#define SETTLE_MS 30
+#define SETTLE_STEPS 6
 #define THREADS 40
 
 struct kit_thread {
@@ -115,7 +118,11 @@ bool kit_spin_step(unsigned int *steps, const char *what)
 
 void kit_settle(void)
 {
-    msleep(SETTLE_MS);
+    int i;
+
+    /* Steps, because a machine that stood still for a while finds one long sleep over at once. */
+    for (i = 0; i < SETTLE_STEPS; i++)
+        msleep(1);
 }
 
 void kit_burn_ms(unsigned int ms)

@@ -46,9 +46,7 @@ SCENARIO(Q474)
     destroy_workqueue(wq);
 }
 
-/*
- * All on one CPU: Linux looks at one CPU after the other, and may take a chain that hops between two for drained.
- */
+/* All on one CPU: Linux looks at one after the other, and may take a chain that hops for drained. */
 static void queue_b(struct test_work *self, int number)
 {
     queue_work(the_queue, &b.work);
@@ -329,14 +327,14 @@ SCENARIO(Q486)
     destroy_workqueue(wq);
 }
 
-/* Queues the two works that follow in a binary tree. */
+/* Queues the two works that follow in a binary tree, on the same CPU. */
 static void queue_children(struct test_work *self, int number)
 {
     long at = self - many;
 
     if (2 * at + 2 < 31) {
         queue_work(the_queue, &many[2 * at + 1].work);
-        queue_work_on((int)(at % 4), the_queue, &many[2 * at + 2].work);
+        queue_work(the_queue, &many[2 * at + 2].work);
     }
 }
 

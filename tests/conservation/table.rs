@@ -67,17 +67,17 @@ impl Place {
         let (place, colour) = (word >> 1 & 3, word >> 4 & 0xF);
         let depth = word >> 16 & 0xFFFF;
         let sub = word >> 8 != 0;
-        // Off a queue a work says whether the last one was a WQ_BH queue, also while it is armed.
-        let last_bh = 1 << 5;
+        // Off a queue a work says whether the last one was a WQ_BH queue, and of which CPU, also while it is armed.
+        let last = 1 << 5 | 0xFFFF << 32;
         match (initialised, pending, place) {
             (false, _, _) => (word == 0).then_some(Self::Uninitialised),
-            (true, false, 0) if word >> 32 == 0 && colour & !2 == 0 => Some(match depth {
+            (true, false, 0) if word >> 48 == 0 && colour & !2 == 0 => Some(match depth {
                 0 => Self::Idle,
                 1 => Self::Disabled,
                 _ => Self::Deeper,
             }),
-            (true, true, 0) if word & !last_bh == 0x09 => Some(Self::Transit),
-            (true, true, 0) if word & !last_bh == 0x19 => Some(Self::Timer),
+            (true, true, 0) if word & !last == 0x09 => Some(Self::Transit),
+            (true, true, 0) if word & !last == 0x19 => Some(Self::Timer),
             (true, true, 1) => sub.then_some(Self::Queue),
             (true, true, 2) => sub.then_some(Self::Held),
             (true, true, 3) => sub.then_some(Self::Pinned),

@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 use core::mem::offset_of;
 use std::format;
-use std::string::{String, ToString as _};
+use std::string::String;
 
 use kmdf_mock::image::Static;
 use kmdf_mock::world::{self, Driver, DriverEntry, Live, Preemption, Sim, Verifier};
@@ -167,18 +167,6 @@ fn refused(status: NTSTATUS) -> ! {
     )
 }
 
-/// What a failed run says: the command that replays it first. The mock's own first line is for tests that
-/// cargo runs.
-fn report(failure: &world::Failure, seed: u64) -> String {
-    let text = failure.to_string();
-    if std::env::var_os("CARGO_PKG_NAME").is_some() {
-        return text;
-    }
-    let program = std::env::args().collect::<std::vec::Vec<_>>().join(" ");
-    let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
-    format!("replay: KMDF_MOCK_SEED={seed} {program}\n{rest}")
-}
-
 /// Makes a machine, loads a driver, runs `body` as a thread at PASSIVE_LEVEL on it, and unloads the driver. A
 /// null `machine` is one of defaults. Returns 0, or 1 after it has printed to standard error what went wrong;
 /// a live machine that fails ends the process with status 111.
@@ -227,7 +215,7 @@ pub unsafe extern "C" fn kmdf_mock_run(
     match result {
         Ok(()) => 0,
         Err(failure) => {
-            std::eprintln!("{}", report(&failure, seed));
+            std::eprintln!("{failure}");
             1
         }
     }

@@ -147,7 +147,7 @@ pub fn describe_program(program: Program) {
     PROGRAM.get_or_init(|| program);
 }
 
-/// The command line that runs the current test again with its seed.
+/// The command line that runs the current test again with its seed; of a program that cargo does not run, its own.
 pub(crate) fn replay_line(seed: Option<u64>) -> String {
     if let Some(program) = PROGRAM.get() {
         return program.replay.clone();
@@ -156,8 +156,12 @@ pub(crate) fn replay_line(seed: Option<u64>) -> String {
     if let Some(seed) = OUTER_SEED.get().or(seed) {
         line.push_str(&format!("KMDF_MOCK_SEED={seed} "));
     }
-    line.push_str("cargo test");
     let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
+    if package.is_empty() && !is_made_for_tests() {
+        line.push_str(&std::env::args().collect::<Vec<_>>().join(" "));
+        return line;
+    }
+    line.push_str("cargo test");
     if !package.is_empty() {
         line.push_str(&format!(" -p {package}"));
     }
@@ -171,6 +175,12 @@ pub(crate) fn replay_line(seed: Option<u64>) -> String {
         Some(_) | None => {}
     }
     line
+}
+
+/// Whether cargo has made this program as a test: it lies among the dependencies.
+fn is_made_for_tests() -> bool {
+    let path = std::env::current_exe().unwrap_or_default();
+    path.parent().is_some_and(|folder| folder.ends_with("deps"))
 }
 
 /// The name of the test binary: the file's, without cargo's hash.

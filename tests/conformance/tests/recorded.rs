@@ -1,8 +1,8 @@
 //! Every scenario on the simulated KMDF, held against what Linux answered: `recorded/linux-*.txt`.
 //!
 //! A test of this binary is a scenario, run for a number of seeds with a process of its own for each; it is named by
-//! the scenario's id. Arguments are as of other tests: parts of names, `--exact`, `--list`, `--test-threads N`,
-//! and `--nocapture`, which shows every different answer.
+//! the scenario's id. Arguments are as of other tests: parts of names, `--exact`, `--skip`, `--list`,
+//! `--test-threads N`, and `--nocapture`, which shows every different answer.
 //!
 //! | In the environment | |
 //! |---|---|
@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the command line says.
 struct Arguments {
     filters: Vec<String>,
+    skipped: Vec<String>,
     exact: bool,
     list: bool,
     show: bool,
@@ -39,6 +40,7 @@ impl Arguments {
     fn read() -> Self {
         let mut all = Self {
             filters: Vec::new(),
+            skipped: Vec::new(),
             exact: false,
             list: false,
             show: false,
@@ -48,6 +50,7 @@ impl Arguments {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--exact" => all.exact = true,
+                "--skip" => all.skipped.extend(words.next()),
                 "--list" => all.list = true,
                 "--nocapture" | "--no-capture" => all.show = true,
                 "--test-threads" => {
@@ -71,7 +74,8 @@ impl Arguments {
                 name.contains(filter.as_str())
             }
         };
-        self.filters.is_empty() || self.filters.iter().any(fits)
+        let wanted = self.filters.is_empty() || self.filters.iter().any(fits);
+        wanted && !self.skipped.iter().any(fits)
     }
 }
 

@@ -78,3 +78,30 @@ wrappers! {
     ExFreePoolWithTag(block: PVOID, tag: ULONG);
     KeBugCheckEx(code: ULONG, first: ULONG_PTR, second: ULONG_PTR, third: ULONG_PTR, fourth: ULONG_PTR) -> !;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CALLS;
+
+    #[test]
+    fn every_call_of_the_mock_is_offered() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../mock/src/nt");
+        let mut count = 0;
+        for file in std::fs::read_dir(folder).expect("the mock is beside the loader") {
+            let path = file.expect("the folder can be read").path();
+            let source = std::fs::read_to_string(&path).expect("a source is text");
+            for line in source.lines() {
+                let Some(rest) = line.strip_prefix("pub unsafe extern \"C\" fn ") else {
+                    continue;
+                };
+                let name = rest.split('(').next().unwrap_or_default();
+                assert!(
+                    CALLS.iter().any(|(other, _)| *other == name),
+                    "{name} is not offered"
+                );
+                count += 1;
+            }
+        }
+        assert_eq!(count, CALLS.len());
+    }
+}

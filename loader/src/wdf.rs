@@ -130,3 +130,28 @@ extern "win64" fn absent(index: u32) -> ! {
         format!("the driver called index {index} of the WDF table, which the mock does not serve"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_function_of_the_mock_is_offered_under_its_index() {
+        let theirs = kmdf_mock::wdf::function_table();
+        let served =
+            |index: &usize| theirs[*index].map(|f| f as usize) != theirs[0].map(|f| f as usize);
+        let theirs: BTreeSet<usize> = (0..theirs.len()).filter(served).collect();
+        let create = Index::WdfDriverCreateTableIndex as usize;
+        let ours: BTreeSet<usize> = CALLS
+            .iter()
+            .map(|(index, _)| *index)
+            .chain([create])
+            .collect();
+        assert_eq!(ours, theirs);
+        assert_eq!(table().len(), 458);
+        let different: BTreeSet<usize> = table().iter().copied().collect();
+        assert_eq!(different.len(), 458, "each index has a function of its own");
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::map::{self, Mapped};
-use crate::{FAULT, frames};
+use crate::{FAULT, frames, spin};
 
 /// Bytes of the stack that the handler runs on.
 const STACK: usize = 256 << 10;
@@ -93,6 +93,9 @@ pub(crate) fn install(seconds: u32) {
 }
 
 extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    if signal == libc::SIGILL && at_pause(context) {
+        return;
+    }
     if REPORTING.swap(true, Ordering::Relaxed) {
         // SAFETY: ending the process at once is what a bug check does.
         unsafe { libc::_exit(FAULT) };
@@ -122,6 +125,19 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     }
     // SAFETY: as above.
     unsafe { libc::_exit(FAULT) }
+}
+
+/// Whether the fault is that of a replaced `pause`, which is answered then.
+fn at_pause(context: *mut libc::c_void) -> bool {
+    // SAFETY: the kernel passes a valid structure, and takes the registers back from it.
+    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let at = registers[libc::REG_RIP as usize] as usize;
+    let answers = map::LOADED.get().is_some_and(|image| image.is_pause(at));
+    if answers {
+        // SAFETY: the fault is in the driver's code.
+        unsafe { spin::redirect(registers) };
+    }
+    answers
 }
 
 /// Lets the world's handler say whose memory it was.

@@ -15,6 +15,7 @@ pub mod pe;
 mod print;
 mod rtl;
 mod run;
+mod spin;
 mod thunk;
 mod wdf;
 mod wdfldr;

@@ -4,6 +4,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::pe::{Access, Image, PAGE, Refused, Section};
+use crate::spin;
+
+/// What is done to an image when it is mapped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Placing {
+    /// It may not be where it was linked for.
+    pub elsewhere: bool,
+    /// Its busy waits are preemption points.
+    pub preemptible: bool,
+}
 
 /// A range of the image, by its use.
 #[derive(Debug, Clone)]
@@ -34,6 +44,7 @@ pub struct Mapped {
     size: usize,
     entry: usize,
     parts: Vec<Part>,
+    pauses: Vec<usize>,
     gone: AtomicBool,
 }
 
@@ -78,11 +89,11 @@ impl Mapped {
     pub fn new(
         image: &Image,
         file: &[u8],
-        elsewhere: bool,
+        placing: Placing,
         imports: &[usize],
     ) -> Result<Self, Refused> {
         let mut memory = image.layout(file);
-        let base = reserve(image, elsewhere)?;
+        let base = reserve(image, placing.elsewhere)?;
         let moved = (base as u64).wrapping_sub(image.preferred);
         if moved != 0 && image.relocations.is_empty() {
             return Err(Refused(
@@ -101,6 +112,11 @@ impl Mapped {
         for (import, &address) in image.imports.iter().zip(imports) {
             word(import.slot, &|_| address as u64);
         }
+        let pauses = if placing.preemptible {
+            spin::replace(image, &mut memory)
+        } else {
+            Vec::new()
+        };
         // SAFETY: the mapping is new, as long as the image, and writable.
         unsafe { std::ptr::copy_nonoverlapping(memory.as_ptr(), base as *mut u8, image.size) };
         let mapped = Self {
@@ -108,6 +124,7 @@ impl Mapped {
             size: image.size,
             entry: base + image.entry,
             parts: image.sections.iter().map(Part::of).collect(),
+            pauses,
             gone: AtomicBool::new(false),
         };
         mapped.protect_all();
@@ -157,6 +174,12 @@ impl Mapped {
                         && (part.rva..part.rva + part.size).contains(&rva)
                 })
         })
+    }
+
+    /// Whether there was a `pause` at `address`, which faults now.
+    pub(crate) fn is_pause(&self, address: usize) -> bool {
+        self.rva(address)
+            .is_some_and(|rva| self.pauses.binary_search(&rva).is_ok())
     }
 
     /// The section of an RVA.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use kmdf_mock::world::{self, Driver, Live, Program, Sim};
 use kmdf_mock::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
 
-use crate::map::{LOADED, Mapped};
+use crate::map::{LOADED, Mapped, Placing};
 use crate::pe::{Image, Refused};
 use crate::{BUG_CHECK, GOOD, REFUSED, USAGE, fault, frames, import, thunk, wdfldr};
 
@@ -145,7 +145,11 @@ fn load(options: &Options) -> Result<(), Refused> {
         .map_err(|error| Refused(format!("{}: {error}", options.path.display())))?;
     let image = Image::parse(&file)?;
     let imports = import::resolve(&image)?;
-    let mapped = Mapped::new(&image, &file, options.elsewhere, &imports)?;
+    let placing = Placing {
+        elsewhere: options.elsewhere,
+        preemptible: options.engine == Engine::Sim,
+    };
+    let mapped = Mapped::new(&image, &file, placing, &imports)?;
     LOADED
         .set(mapped)
         .map_err(|_| Refused("a process runs one image".to_owned()))

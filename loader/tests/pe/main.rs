@@ -6,8 +6,14 @@ use image::{
     CODE, CONSTANTS, DATA, EXECUTE, IS_CODE, Maker, READ, RELOCATIONS, SLOTS, WRITE, constants,
     relocations,
 };
-use kmdf_loader::map::Mapped;
+use kmdf_loader::map::{Mapped, Placing};
 use kmdf_loader::pe::{Access, Image};
+
+/// An image that is not where it was linked for.
+const MOVED: Placing = Placing {
+    elsewhere: true,
+    preemptible: false,
+};
 
 /// Reads the image of `maker`, which is good.
 fn good(maker: &Maker) -> Image {
@@ -85,7 +91,7 @@ fn sections_imports_and_relocations_are_read() {
 fn an_image_moves_with_its_addresses() {
     let maker = Maker::new();
     let mapped =
-        Mapped::new(&good(&maker), &maker.make(), true, &[11, 22]).expect("there is memory");
+        Mapped::new(&good(&maker), &maker.make(), MOVED, &[11, 22]).expect("there is memory");
     assert_ne!(mapped.base() as u64, maker.base);
     assert_eq!(
         word(&mapped, DATA + 8),
@@ -99,10 +105,11 @@ fn an_image_moves_with_its_addresses() {
 fn an_image_is_where_it_was_linked_for_if_that_is_free() {
     let mut maker = Maker::new();
     maker.base = 0x1_7000_0000;
-    let mapped =
-        Mapped::new(&good(&maker), &maker.make(), false, &[1, 2]).expect("there is memory");
+    let mapped = Mapped::new(&good(&maker), &maker.make(), Placing::default(), &[1, 2])
+        .expect("there is memory");
     assert_eq!(mapped.base() as u64, maker.base);
-    let again = Mapped::new(&good(&maker), &maker.make(), false, &[1, 2]).expect("there is memory");
+    let again = Mapped::new(&good(&maker), &maker.make(), Placing::default(), &[1, 2])
+        .expect("there is memory");
     assert_ne!(again.base(), mapped.base());
 }
 
@@ -110,7 +117,7 @@ fn an_image_is_where_it_was_linked_for_if_that_is_free() {
 fn an_image_without_relocations_is_nowhere_else() {
     let mut maker = Maker::new();
     maker.directories[5] = (0, 0);
-    let refused = Mapped::new(&good(&maker), &maker.make(), true, &[1, 2]);
+    let refused = Mapped::new(&good(&maker), &maker.make(), MOVED, &[1, 2]);
     let text = refused.expect_err("it cannot move").to_string();
     assert!(text.contains("no relocations"), "{text}");
 }
@@ -118,7 +125,8 @@ fn an_image_without_relocations_is_nowhere_else() {
 #[test]
 fn pages_have_the_use_of_their_section_and_none_after_the_unload() {
     let maker = Maker::new();
-    let mapped = Mapped::new(&good(&maker), &maker.make(), true, &[1, 2]).expect("there is memory");
+    let mapped =
+        Mapped::new(&good(&maker), &maker.make(), MOVED, &[1, 2]).expect("there is memory");
     let at = |rva: u32| pages(mapped.base() + rva as usize);
     let uses = [0, CODE, CONSTANTS, DATA, RELOCATIONS].map(at);
     assert_eq!(uses, ["r--p", "r-xp", "r--p", "rw-p", "r--p"]);
@@ -193,4 +201,22 @@ fn relocations_and_imports_outside_of_the_image_are_refused() {
         "the slot of ntoskrnl.exe!KeGetCurrentIrql is in no section",
         slot,
     );
+}
+
+#[test]
+fn busy_waits_are_found_and_bytes_that_look_like_one_are_not() {
+    let mut maker = Maker::new();
+    // mov eax, 0x90F3; pause; ret
+    maker.parts[0].content = vec![0xB8, 0xF3, 0x90, 0, 0, 0xF3, 0x90, 0xC3];
+    let code = |preemptible| {
+        let placing = Placing {
+            elsewhere: true,
+            preemptible,
+        };
+        let mapped =
+            Mapped::new(&good(&maker), &maker.make(), placing, &[1, 2]).expect("there is memory");
+        word(&mapped, CODE).to_le_bytes()
+    };
+    assert_eq!(code(true), [0xB8, 0xF3, 0x90, 0, 0, 0x0F, 0x0B, 0xC3]);
+    assert_eq!(code(false), maker.parts[0].content[..]);
 }

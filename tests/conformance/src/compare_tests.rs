@@ -214,6 +214,48 @@ fn a_deviation_of_no_row_is_found() {
 }
 
 #[test]
+fn an_answer_that_is_recorded_of_one_kernel_only_is_found() {
+    let facts = format!("{FACTS}| Q22 | 6.9+: a BH queue | A, B |\n| W30 | again | two |\n");
+    let deviations = deviations(CONTRACT).expect("the contract has a table");
+    let kept = |linux: &Linux| kept(&facts, linux, &deviations, &deviating());
+    assert_eq!(kept(&linux()), []);
+    assert_eq!(later_rows(&facts), ["Q22".to_owned()].into());
+
+    let lost = |id: &str, missing| Finding::AskedOfOne {
+        id: id.to_owned(),
+        missing,
+    };
+    let mut fewer = linux();
+    fewer.older.remove("T01");
+    fewer.newer.remove("T02");
+    assert_eq!(kept(&fewer), [lost("T01", "6.1"), lost("T02", "6.12")]);
+
+    let mut beyond = linux();
+    beyond.newer.insert("T401".to_owned(), "runs=1".to_owned());
+    assert_eq!(
+        kept(&beyond),
+        [],
+        "beyond the rows the newer kernel is enough"
+    );
+}
+
+#[test]
+fn what_is_recorded_of_a_row_or_deviation_that_is_gone_is_found() {
+    let facts = format!("{FACTS}| Q22 | 6.9+: a BH queue | A, B |\n| W30 | again | two |\n");
+    let named = deviations(CONTRACT).expect("the contract has a table");
+    let without = facts.replace("| T01 ", "| R01 ");
+    assert_eq!(
+        kept(&without, &linux(), &named, &deviating()),
+        [Finding::RowIsGone("T01".to_owned())]
+    );
+    let fewer = deviations(&CONTRACT.replace("W28, W30", "W28")).expect("the contract has a table");
+    assert_eq!(
+        kept(&facts, &linux(), &fewer, &deviating()),
+        [Finding::NotNamed("W30".to_owned())]
+    );
+}
+
+#[test]
 fn kernels_that_disagree_are_told() {
     assert_eq!(
         linux().disagreements(),

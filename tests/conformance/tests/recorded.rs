@@ -211,8 +211,9 @@ fn held(ours: &Ours, complete: bool) -> Result<Vec<Finding>, String> {
     let deviating = compare::answers(&read("recorded/deviating.txt")?)?;
     let mut findings = compare::hold(ours, &linux, &contract, &deviating);
     if complete {
-        let rows = compare::rows(&read("../../docs/facts/linux.md")?);
-        findings.extend(compare::asked(&rows, &linux, &contract));
+        let facts = read("../../docs/facts/linux.md")?;
+        findings.extend(compare::asked(&compare::rows(&facts), &linux, &contract));
+        findings.extend(compare::kept(&facts, &linux, &contract, &deviating));
     }
     Ok(findings)
 }
@@ -234,9 +235,12 @@ fn judge(findings: Vec<Finding>, names: &BTreeSet<&str>, all: bool, faults: &mut
                 faults.add(COMPLETE, text)
             }
             Finding::DoesNotDeviate(_) | Finding::Missing(_) => {}
-            Finding::NoSuchRow(_) | Finding::NotAsked(_) | Finding::Askable(_) => {
-                faults.add(COMPLETE, text);
-            }
+            Finding::NoSuchRow(_)
+            | Finding::NotAsked(_)
+            | Finding::Askable(_)
+            | Finding::AskedOfOne { .. }
+            | Finding::RowIsGone(_)
+            | Finding::NotNamed(_) => faults.add(COMPLETE, text),
         }
     }
 }

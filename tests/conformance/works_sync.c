@@ -411,8 +411,9 @@ SCENARIO(W456)
 }
 
 /*
- * A flush of a work that is cancelled while it is waited for. Linux's flush keeps the place of the work in the queue
- * and so waits for what is before it; what is promised is that it returns and that the work does not run.
+ * A flush of a work that is cancelled while it is waited for. Linux's flush keeps the place of the work in
+ * the queue and so waits for what is before it; what is promised is that it returns and that the work does
+ * not run.
  */
 SCENARIO(W457)
 {
@@ -430,6 +431,7 @@ SCENARIO(W457)
     answer("runs", kit_ended(&a.seen));
 }
 
-KIT_GROUP(works_sync, "works", KIT_ROW(W08), KIT_ROW(W09), KIT_ROW(W10), KIT_ROW(W11), KIT_ROW(W12), KIT_ROW(W13),
-          KIT_ROW(W14), KIT_ROW(W15), KIT_ROW(W16), KIT_ROW(W17), KIT_ROW(W24), KIT_ROW(W40), KIT_ROW(W450),
-          KIT_ROW(W451), KIT_ROW(W452), KIT_ROW(W453), KIT_ROW(W454), KIT_ROW(W455), KIT_ROW(W456), KIT_ROW(W457));
+KIT_GROUP(works_sync, "works", KIT_ROW(W08), KIT_ROW(W09), KIT_ROW(W10), KIT_ROW(W11), KIT_ROW(W12),
+          KIT_ROW(W13), KIT_ROW(W14), KIT_ROW(W15), KIT_ROW(W16), KIT_ROW(W17), KIT_ROW(W24), KIT_ROW(W40),
+          KIT_ROW(W450), KIT_ROW(W451), KIT_ROW(W452), KIT_ROW(W453), KIT_ROW(W454), KIT_ROW(W455),
+          KIT_ROW(W456), KIT_ROW(W457));

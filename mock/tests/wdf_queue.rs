@@ -258,7 +258,9 @@ fn the_execution_level_holds_when_a_dpc_completes() {
                 });
                 let first = kept.lock().unwrap().take();
                 world::at_dispatch(|| first.unwrap().complete(STATUS_SUCCESS, 0));
-                senders.map(world::Thread::join);
+                for sender in senders {
+                    sender.join();
+                }
                 driver.unload();
                 let irqls = irqls.lock().unwrap();
                 irqls.clone()

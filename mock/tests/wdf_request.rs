@@ -72,7 +72,9 @@ fn an_ioctl_carries_bytes_both_ways_live() {
                     }
                 })
             });
-            senders.map(world::Thread::join);
+            for sender in senders {
+                sender.join();
+            }
             sim_assert_eq!(done.load(SeqCst), 200);
             driver.unload();
         })
@@ -95,8 +97,7 @@ fn buffers_that_are_not_there_are_refused() {
                     *write.lock().unwrap() = both(call, required);
                     call.complete(STATUS_SUCCESS, 0);
                 });
-                let seen = *seen.lock().unwrap();
-                seen
+                *seen.lock().unwrap()
             };
             let small = Some(STATUS_BUFFER_TOO_SMALL);
             let refused = Some(STATUS_INVALID_DEVICE_REQUEST);
@@ -409,7 +410,7 @@ fn a_request_without_memory_is_refused() {
         });
         status.unwrap()
     };
-    sim_assert_eq!(answer(60), STATUS_SUCCESS);
+    assert_eq!(answer(60), STATUS_SUCCESS);
     let first = (1..60)
         .rev()
         .map(answer)

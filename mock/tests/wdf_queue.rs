@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 use kmdf_mock::call_unsafe_wdf_function_binding as unsafe_wdf;
-use kmdf_mock::world::{self, Driver, Gate};
+use kmdf_mock::world::{self, Driver, Gate, Live};
 use kmdf_mock::*;
 use wdf_common::*;
 use wdf_io::*;
@@ -402,4 +402,76 @@ fn a_control_device_goes_with_its_last_handle() {
         sim_assert_eq!(refused, STATUS_OBJECT_NAME_NOT_FOUND, "the link went too");
         driver.unload();
     });
+}
+
+/// A device that goes while threads keep sending: every IOCTL has one of the answers of its state, those that
+/// succeeded were seen by the driver, and nothing is left behind.
+fn goes_under_load(pnp: bool) {
+    let seen = counter();
+    let count = Arc::clone(&seen);
+    let answer = move |call: Call| {
+        count.fetch_add(1, SeqCst);
+        call.complete(STATUS_SUCCESS, 0);
+    };
+    let (driver, device) = if pnp {
+        let driver = pnp_driver();
+        let device = Device(driver.add_device() as usize);
+        on_ioctl(pnp_queue(), answer);
+        (driver, device)
+    } else {
+        let driver = Driver::load_non_pnp();
+        let device = open_device(&driver, SEQUENTIAL, 0, None, answer);
+        (driver, device)
+    };
+    let good = counter();
+    let senders = [0, 1, 2].map(|_| {
+        let good = Arc::clone(&good);
+        world::spawn("sender", None, move || {
+            loop {
+                match world::ioctl(device.raw(), IOCTL, &[1], 1).status {
+                    STATUS_SUCCESS => good.fetch_add(1, SeqCst),
+                    STATUS_CANCELLED | STATUS_INVALID_DEVICE_STATE => continue,
+                    status => {
+                        sim_assert_eq!(status, STATUS_NO_SUCH_DEVICE);
+                        break;
+                    }
+                };
+            }
+        })
+    });
+    while seen.load(SeqCst) < 3 {
+        world::sleep_100ns(200);
+    }
+    if pnp {
+        driver.remove_device(device.raw());
+    } else {
+        device.delete();
+    }
+    for sender in senders {
+        sender.join();
+    }
+    sim_assert_eq!(seen.load(SeqCst), good.load(SeqCst));
+    driver.unload();
+}
+
+/// IO-7, IO-10, IO-11, IO-21.
+#[test]
+fn devices_go_under_load() {
+    for pnp in [true, false] {
+        for seed in SEEDS {
+            if let Err(failure) = strict(seed).cpus(3).run(move || goes_under_load(pnp)) {
+                panic!("{failure}");
+            }
+        }
+    }
+}
+
+/// The same in real time.
+#[test]
+fn devices_go_under_load_live() {
+    for pnp in [true, false] {
+        let live = Live::new().cpus(2);
+        live.run(move || (0..20).for_each(|_| goes_under_load(pnp)))
+            .unwrap();
+    }
 }

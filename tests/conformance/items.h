@@ -38,9 +38,10 @@ static inline int item_run_begin(struct item_run *run)
     int number;
 
     run->began = jiffies;
-    number = kit_enter(&run->seen);
+    /* Marked first: who waits for the run to have begun goes on when it is counted. */
     if (run->marks)
         kit_mark(run->marks, run->letter);
+    number = kit_enter(&run->seen);
     if (run->is_gated)
         kit_gate_sleep(&run->gate);
     return number;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Scenarios of misuse, which a kernel warns about: they have a guest of their own. Beyond the table of facts: a
- * work that is disabled too often, a bottom half's work that is cancelled in an interrupt, a flush that a work for
- * memory reclaim must not wait for, functions that return with bottom halves off, and a tasklet that is killed
- * in an interrupt. Whether something was said is an answer, its words are not.
+ * Scenarios of misuse, which a kernel warns about: they have a guest of their own. Beyond the table of facts:
+ * a work that is disabled too often, a bottom half's work that is cancelled in an interrupt, a flush that a
+ * work for memory reclaim must not wait for, functions that return with bottom halves off, and a tasklet that
+ * is killed in an interrupt. Whether something was said is an answer, its words are not.
  */
 #include "works.h"
 
@@ -103,7 +103,10 @@ SCENARIO(Q04)
     destroy_workqueue(p);
 }
 
-/* A work of a queue for memory reclaim waits for others: a flush is warned about unless it is of such a queue. */
+/*
+ * A work of a queue for memory reclaim waits for others: a flush is warned about unless it is of such a
+ * queue.
+ */
 static struct {
     struct work_struct work;
     struct work_struct *target;
@@ -211,7 +214,9 @@ static void leaking_tasklet(struct tasklet_struct *t)
         local_bh_disable();
 }
 
-/* A tasklet's function returns with bottom halves off: tasklets and threads of that CPU go on, with them on. */
+/*
+ * A tasklet's function returns with bottom halves off: tasklets and threads of that CPU go on, with them on.
+ */
 SCENARIO(T502)
 {
     said_before = 0;
@@ -325,5 +330,5 @@ SCENARIO(W504)
 #define ROWS_OF_6_10
 #endif
 
-KIT_GROUP(misuse, "misuse", KIT_ROW(W20), KIT_ROW(W22), KIT_ROW(D26), KIT_ROW(Q04), KIT_ROW(W505), KIT_ROW(W506),
-          KIT_ROW(T501), KIT_ROW(T502) ROWS_OF_6_10);
+KIT_GROUP(misuse, "misuse", KIT_ROW(W20), KIT_ROW(W22), KIT_ROW(D26), KIT_ROW(Q04), KIT_ROW(W505),
+          KIT_ROW(W506), KIT_ROW(T501), KIT_ROW(T502) ROWS_OF_6_10);

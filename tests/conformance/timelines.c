@@ -39,8 +39,8 @@ static void timed_work_main(struct work_struct *work)
 }
 
 /*
- * A time of a work from the beginning of the first one, in whole steps. Nothing takes less than it says, and what
- * is late adds up to less than a step.
+ * A time of a work from the beginning of the first one, in whole steps. Nothing takes less than it says, and
+ * what is late adds up to less than a step.
  */
 static unsigned int time_of(const struct timed_work *self, int step)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What the scenarios of works share: a work that counts its runs, stands at gates and queues itself again; and
- * threads that make a call which may have to wait.
+ * What the scenarios of works share: a work that counts its runs, stands at gates and queues itself again;
+ * and threads that make a call which may have to wait.
  */
 #ifndef CONFORMANCE_WORKS_H
 #define CONFORMANCE_WORKS_H
@@ -21,7 +21,10 @@
 struct item {
     struct work_struct work;
     struct kit_seen seen;
-    /* These runs stand at the gate of their number, and these queue the work on `again`, first or last of all. */
+    /*
+     * These runs stand at the gate of their number, and these queue the work on `again`, first or last of
+     * all.
+     */
     unsigned int gated;
     unsigned int requeues_first;
     unsigned int requeues_last;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Scenarios of works that are initialised, queued or cancelled again and again: from their own functions, by several
- * callers at once, and in contexts that the table of facts does not name.
+ * Scenarios of works that are initialised, queued or cancelled again and again: from their own functions, by
+ * several callers at once, and in contexts that the table of facts does not name.
  */
 #include "works.h"
 
@@ -18,7 +18,10 @@ static void other_run(struct work_struct *work)
     atomic_inc(&other_runs);
 }
 
-/* Initialised anew with another function while it runs, it is another work: idle, and nobody waits for the old run. */
+/*
+ * Initialised anew with another function while it runs, it is another work: idle, and nobody waits for the
+ * old run.
+ */
 SCENARIO(W510)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
@@ -65,7 +68,10 @@ static void first_step(struct work_struct *work)
     WRITE_ONCE(steps.is_first_over, true);
 }
 
-/* A function makes its work another one and queues that: the next step does not wait for the end of the first. */
+/*
+ * A function makes its work another one and queues that: the next step does not wait for the end of the
+ * first.
+ */
 SCENARIO(W511)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
@@ -221,7 +227,10 @@ SCENARIO(W515)
     answer("over", work_busy(&forever.work));
 }
 
-/* Three cancels and the work that they wait for, which three others queue meanwhile: refused until all are back. */
+/*
+ * Three cancels and the work that they wait for, which three others queue meanwhile: refused until all are
+ * back.
+ */
 SCENARIO(W516)
 {
     struct workqueue_struct *p = alloc_workqueue("kit", 0, 0);
@@ -340,5 +349,5 @@ SCENARIO(W519)
     answer("cpus", work_on_cpu(1, nested_on_cpu, &depth));
 }
 
-KIT_GROUP(works_again, "works", KIT_ROW(W510), KIT_ROW(W511), KIT_ROW(W512), KIT_ROW(W513), KIT_ROW(W514), KIT_ROW(W515),
-          KIT_ROW(W516), KIT_ROW(W517), KIT_ROW(W518), KIT_ROW(W519));
+KIT_GROUP(works_again, "works", KIT_ROW(W510), KIT_ROW(W511), KIT_ROW(W512), KIT_ROW(W513), KIT_ROW(W514),
+          KIT_ROW(W515), KIT_ROW(W516), KIT_ROW(W517), KIT_ROW(W518), KIT_ROW(W519));

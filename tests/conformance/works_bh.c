@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Scenarios of works on WQ_BH queues, as of Linux 6.9; disabling them, as of 6.10. Row Q22 is with the queues. */
+/*
+ * Scenarios of works on WQ_BH queues, as of Linux 6.9; disabling them, as of 6.10. Row Q22 is with the
+ * queues.
+ */
 #include "works.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
@@ -70,7 +73,8 @@ static void remote_main(void *arg)
         local_bh_enable();
 }
 
-static struct kit_thread *remote_start(bool (*call)(struct work_struct *), bool is_atomic, struct bottom *bottom)
+static struct kit_thread *remote_start(bool (*call)(struct work_struct *), bool is_atomic,
+                                       struct bottom *bottom)
 {
     struct kit_thread *thread;
 
@@ -257,7 +261,7 @@ SCENARIO(W492)
     destroy_workqueue(p);
 }
 
-KIT_GROUP(works_bh, "works", KIT_ROW(W486), KIT_ROW(W487), KIT_ROW(W488), KIT_ROW(W489), KIT_ROW(W490), KIT_ROW(W491),
-          KIT_ROW(W492));
+KIT_GROUP(works_bh, "works", KIT_ROW(W486), KIT_ROW(W487), KIT_ROW(W488), KIT_ROW(W489), KIT_ROW(W490),
+          KIT_ROW(W491), KIT_ROW(W492));
 
 #endif

@@ -346,7 +346,10 @@ SCENARIO(W484)
     answer("lost", atomic_read(&queued) - over);
 }
 
-/* Somebody else may queue between the enable and the queueing: it returns true, and one of the two has queued. */
+/*
+ * Somebody else may queue between the enable and the queueing: it returns true, and one of the two has
+ * queued.
+ */
 SCENARIO(W485)
 {
     int over = disable_race(true);
@@ -355,7 +358,8 @@ SCENARIO(W485)
     answer("beyond", over > atomic_read(&queued) + atomic_read(&enabled));
 }
 
-KIT_GROUP(works_disable, "works", KIT_ROW(W37), KIT_ROW(W38), KIT_ROW(W474), KIT_ROW(W475), KIT_ROW(W476), KIT_ROW(W477),
-          KIT_ROW(W478), KIT_ROW(W479), KIT_ROW(W480), KIT_ROW(W481), KIT_ROW(W482), KIT_ROW(W483), KIT_ROW(W484), KIT_ROW(W485));
+KIT_GROUP(works_disable, "works", KIT_ROW(W37), KIT_ROW(W38), KIT_ROW(W474), KIT_ROW(W475), KIT_ROW(W476),
+          KIT_ROW(W477), KIT_ROW(W478), KIT_ROW(W479), KIT_ROW(W480), KIT_ROW(W481), KIT_ROW(W482),
+          KIT_ROW(W483), KIT_ROW(W484), KIT_ROW(W485));
 
 #endif

@@ -221,5 +221,5 @@ SCENARIO(W460)
     race_over();
 }
 
-KIT_GROUP(works_race, "works", KIT_ROW(W33), KIT_ROW(W34), KIT_ROW(W35), KIT_ROW(W36), KIT_ROW(W458), KIT_ROW(W459),
-          KIT_ROW(W460));
+KIT_GROUP(works_race, "works", KIT_ROW(W33), KIT_ROW(W34), KIT_ROW(W35), KIT_ROW(W36), KIT_ROW(W458),
+          KIT_ROW(W459), KIT_ROW(W460));

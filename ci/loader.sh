@@ -95,7 +95,8 @@ mkdir "$built"
 # Every function that the header declares, and one that the loader has not.
 mapfile -t functions < <(sed -n 's/^IMPORT .*\b\([A-Z][A-Za-z0-9]*\)(.*/\1/p' "$drivers/driver.h" | grep -v '^Wdf')
 [ "${#functions[@]}" -ge 10 ] || fail "the functions of driver.h are not seen"
-import_library ntoskrnl.exe "${functions[@]}" MissingFunction __chkstk
+import_library ntoskrnl.exe "${functions[@]}" MissingFunction __chkstk KeGetCurrentThread \
+    KeGetCurrentProcessorNumberEx KeQueryUnbiasedInterruptTime
 import_library WDFLDR.SYS WdfVersionBind WdfVersionUnbind
 import_library kmdf_mock.sys kmdf_mock_spawn kmdf_mock_sleep_100ns
 import_library other.dll OtherFunction

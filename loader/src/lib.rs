@@ -6,6 +6,7 @@
 
 mod convert;
 mod cover;
+mod emulate;
 mod fault;
 mod frames;
 mod harness;

@@ -162,6 +162,9 @@ impl Driver {
             }
             return Err(status);
         }
+        if let Some(device) = devices.get(before) {
+            device::start(device);
+        }
         made.ok_or(STATUS_INVALID_DEVICE_REQUEST)
     }
 
@@ -236,6 +239,10 @@ impl Driver {
         let harness = &wdf().harness;
         for device in harness.live_devices(Role::Pnp) {
             device::remove(&device);
+        }
+        // IO-21: NT does not unload a driver whose devices are open.
+        for device in harness.live_devices(Role::Control) {
+            device::shut(&device);
         }
         let pnp = wdf()
             .driver()

@@ -84,6 +84,10 @@ fn number(register: Register) -> Option<usize> {
 }
 
 /// The instruction at `at`, and what it asks for.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the processor has thousands of instructions"
+)]
 fn asked(at: usize) -> Option<(Instruction, Asked)> {
     let mut code = [0; LONGEST];
     // The last instruction of a section has less behind it.
@@ -164,9 +168,9 @@ unsafe extern "C" fn answer(frame: &mut Frame) {
     };
     match asked {
         Asked::Pause => kmdf_mock::sync::preempt(),
-        // SAFETY: in a world.
         Asked::ReadIrql(register) => {
-            frame.registers[register] = unsafe { ntddk::KeGetCurrentIrql() }.into()
+            // SAFETY: in a world.
+            frame.registers[register] = unsafe { ntddk::KeGetCurrentIrql() }.into();
         }
         Asked::WriteIrql(register) => set_irql(frame.registers[register] as u8),
         Asked::Read(register, bytes) => {

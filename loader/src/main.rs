@@ -1,4 +1,4 @@
-//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--elsewhere] [--coverage FILE] [--limit SECONDS] driver.sys`
+//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--ioctl CODE]... [--link NAME] [--elsewhere] [--coverage FILE] [--limit SECONDS] driver.sys`
 
 use std::path::PathBuf;
 
@@ -27,6 +27,8 @@ fn options() -> Result<Options, lexopt::Error> {
             }
             Arg::Long("devices") => options.devices = parser.value()?.parse()?,
             Arg::Long("elsewhere") => options.elsewhere = true,
+            Arg::Long("ioctl") => options.ioctls.push(code(&parser.value()?.string()?)?),
+            Arg::Long("link") => options.link = Some(parser.value()?.string()?),
             Arg::Long("coverage") => options.coverage = Some(parser.value()?.into()),
             Arg::Long("limit") => options.limit = parser.value()?.parse()?,
             Arg::Value(path) if options.path.as_os_str().is_empty() => options.path = path.into(),
@@ -37,6 +39,15 @@ fn options() -> Result<Options, lexopt::Error> {
         return Err("say which driver".into());
     }
     Ok(options)
+}
+
+/// A number, decimal, or hexadecimal after `0x`.
+fn code(text: &str) -> Result<u32, lexopt::Error> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| format!("{text:?} is no control code").into())
 }
 
 fn main() {

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use kmdf_mock::world::{self, Driver, Live, Program, Sim};
+use kmdf_mock::world::{self, Driver, IoStatus, Live, Program, Sim};
 use kmdf_mock::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
 
 use crate::map::{LOADED, Mapped, Placing};
 use crate::pe::{Image, Refused};
-use crate::{BUG_CHECK, GOOD, REFUSED, USAGE, fault, frames, import, thunk, wdfldr};
+use crate::{BUG_CHECK, GOOD, REFUSED, REQUEST, USAGE, fault, frames, import, thunk, wdfldr};
 
 /// Which engine of `kmdf-mock` runs the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub struct Options {
     pub cpus: u32,
     /// Devices that PnP finds before, and removes after.
     pub devices: u32,
+    /// Codes of requests that are sent one after the other, each with an empty input.
+    pub ioctls: Vec<u32>,
+    /// The symbolic link of the device that gets them; without one it is the device that takes requests.
+    pub link: Option<String>,
     /// Whether the image may not be where it was linked for.
     pub elsewhere: bool,
     /// The file that is to say which instructions have run.
@@ -47,6 +51,8 @@ impl Options {
             seed: 0,
             cpus: 4,
             devices: 0,
+            ioctls: Vec::new(),
+            link: None,
             elsewhere: false,
             coverage: None,
             limit: 120,
@@ -63,6 +69,12 @@ impl Options {
         let mut line = format!("replay: kmdf-loader --engine {engine} --cpus {}", self.cpus);
         if self.devices != 0 {
             line.push_str(&format!(" --devices {}", self.devices));
+        }
+        for code in &self.ioctls {
+            line.push_str(&format!(" --ioctl {code:#x}"));
+        }
+        if let Some(link) = &self.link {
+            line.push_str(&format!(" --link '{link}'"));
         }
         if self.elsewhere {
             line.push_str(" --elsewhere");
@@ -124,7 +136,7 @@ fn left_unbound(when: &str) {
 const LATE: u64 = 1_000_000;
 
 /// What happens on the machine.
-fn inside(options: &Options) {
+fn inside(options: &Options) -> i32 {
     fault::install(options.limit);
     let driver = Driver::load_entry(enter).unwrap_or_else(|status| {
         world::fail(
@@ -135,11 +147,56 @@ fn inside(options: &Options) {
     for _ in 0..options.devices {
         driver.add_device();
     }
+    let status = requests(&driver, options);
     world::settle();
     driver.unload();
     left_unbound("the driver was unloaded");
     LOADED.get().expect("the image is mapped").unload();
     world::sleep_100ns(LATE);
+    status
+}
+
+/// Bytes of output that a request has room for.
+const OUTPUT: usize = 64 << 10;
+
+/// Sends the requests and prints what comes back. Returns the exit status: whether all succeeded.
+fn requests(driver: &Driver, options: &Options) -> i32 {
+    let mut exit = GOOD;
+    for &code in &options.ioctls {
+        let answer = match &options.link {
+            Some(link) => world::ioctl(link.as_str(), code, &[], OUTPUT),
+            None => request_of_any(driver, code),
+        };
+        let text = String::from_utf8_lossy(&answer.output);
+        print!("{}", text.trim_end_matches('\0'));
+        if answer.status < 0 {
+            eprintln!(
+                "kmdf-loader: request {code:#x} ended with {:#010x}",
+                answer.status
+            );
+            exit = REQUEST;
+        }
+    }
+    exit
+}
+
+/// `STATUS_INVALID_DEVICE_REQUEST`, `STATUS_NO_SUCH_DEVICE`: what devices say that take no requests.
+const NOT_TAKEN: [NTSTATUS; 2] = [0xC000_0010_u32 as i32, 0xC000_000E_u32 as i32];
+
+/// Sends a request to the first of the driver's devices that takes it.
+fn request_of_any(driver: &Driver, code: u32) -> IoStatus {
+    let mut last = IoStatus {
+        status: NOT_TAKEN[1],
+        information: 0,
+        output: Vec::new(),
+    };
+    for device in driver.devices() {
+        last = world::ioctl(device, code, &[], OUTPUT);
+        if !NOT_TAKEN.contains(&last.status) {
+            break;
+        }
+    }
+    last
 }
 
 /// Maps the image of `options` as that of this process.
@@ -191,7 +248,7 @@ pub fn run(options: &Options) -> i32 {
         return USAGE;
     }
     match result {
-        Ok(()) => GOOD,
+        Ok(status) => status,
         Err(failure) => {
             eprintln!("{failure}");
             BUG_CHECK

@@ -1,8 +1,8 @@
-//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--ioctl CODE]... [--link NAME] [--elsewhere] [--coverage FILE] [--limit SECONDS] driver.sys`
+//! `kmdf-loader [options] driver.sys`: the options are described in the README.
 
 use std::path::PathBuf;
 
-use kmdf_loader::{Engine, Options, USAGE, run};
+use kmdf_loader::{Engine, Machine, Options, USAGE, run};
 use lexopt::{Arg, Parser, ValueExt as _};
 
 /// The options of the command line.
@@ -16,6 +16,19 @@ fn options() -> Result<Options, lexopt::Error> {
                     "sim" => Engine::Sim,
                     "live" => Engine::Live,
                     other => return Err(format!("{other:?} is no engine: sim or live").into()),
+                };
+            }
+            Arg::Long("machine") => {
+                options.machine = match parser.value()?.string()?.as_str() {
+                    "usual" => Machine::Usual,
+                    "scenarios" => Machine::Scenarios,
+                    "timeline" => Machine::Timeline,
+                    other => {
+                        return Err(format!(
+                            "{other:?} is no machine: usual, scenarios or timeline"
+                        )
+                        .into());
+                    }
                 };
             }
             Arg::Long("seed") => options.seed = parser.value()?.parse()?,

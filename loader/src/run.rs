@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kmdf_mock::world::{self, Driver, IoStatus, Live, Program, Sim};
+use kmdf_mock::world::{self, Driver, IoStatus, Live, Preemption, Program, Sim};
 use kmdf_mock::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
 
 use crate::map::{LOADED, Mapped, Placing};
@@ -18,11 +18,49 @@ pub enum Engine {
     Live,
 }
 
+/// What the simulated machine is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// As the mock makes it.
+    Usual,
+    /// As the conformance scenarios want it: a tick per jiffy, sixteen workers, a patient watchdog.
+    Scenarios,
+    /// That with one CPU, which is given away by priorities and quanta alone, and timers on the tick.
+    Timeline,
+}
+
+impl Machine {
+    /// The simulation of `options`.
+    fn sim(self, options: &Options) -> Sim {
+        let sim = Sim::new(options.seed).cpus(options.cpus);
+        if self == Self::Usual {
+            return sim;
+        }
+        let sim = sim
+            .tick_100ns(40_000)
+            .workers(16)
+            .watchdog_100ns(20 * SECOND, 60 * SECOND);
+        if self == Self::Scenarios {
+            return sim;
+        }
+        sim.cpus(1)
+            .preemption(Preemption::Never)
+            .by_priority()
+            .point_100ns(0)
+            .timers_on_time()
+    }
+}
+
+/// A second in 100 ns.
+const SECOND: u64 = 10_000_000;
+
 /// What to run, and on what.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Who runs the machine.
     pub engine: Engine,
+    /// What a simulated machine is like.
+    pub machine: Machine,
     /// The seed of a simulation.
     pub seed: u64,
     /// CPUs of the machine.
@@ -48,6 +86,7 @@ impl Options {
     pub fn new(path: PathBuf) -> Self {
         Self {
             engine: Engine::Sim,
+            machine: Machine::Usual,
             seed: 0,
             cpus: 4,
             devices: 0,
@@ -67,6 +106,11 @@ impl Options {
             Engine::Live => "live".to_owned(),
         };
         let mut line = format!("replay: kmdf-loader --engine {engine} --cpus {}", self.cpus);
+        match self.machine {
+            Machine::Usual => {}
+            Machine::Scenarios => line.push_str(" --machine scenarios"),
+            Machine::Timeline => line.push_str(" --machine timeline"),
+        }
         if self.devices != 0 {
             line.push_str(&format!(" --devices {}", self.devices));
         }
@@ -236,9 +280,7 @@ pub fn run(options: &Options) -> i32 {
     });
     let given = options.clone();
     let result = match options.engine {
-        Engine::Sim => Sim::new(options.seed)
-            .cpus(options.cpus)
-            .run(move || inside(&given)),
+        Engine::Sim => options.machine.sim(options).run(move || inside(&given)),
         Engine::Live => Live::new().cpus(options.cpus).run(move || inside(&given)),
     };
     if let (Some(file), Some(lines)) = (&options.coverage, LOADED.get().and_then(Mapped::coverage))

@@ -1,5 +1,6 @@
 //! One run of one image in one process.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use kmdf_mock::world::{self, Driver, IoStatus, Live, Preemption, Program, Sim};
@@ -213,6 +214,8 @@ fn requests(driver: &Driver, options: &Options) -> i32 {
         };
         let text = String::from_utf8_lossy(&answer.output);
         print!("{}", text.trim_end_matches('\0'));
+        // A fault later on ends the process without it.
+        let _ = std::io::stdout().flush();
         if answer.status < 0 {
             eprintln!(
                 "kmdf-loader: request {code:#x} ended with {:#010x}",

@@ -25,6 +25,8 @@ pub(crate) static CALLS: &[(&str, Entry)] = &[
     ("kmdf_mock_pause", Entry(pause as *const ())),
     ("kmdf_mock_seed", Entry(seed as *const ())),
     ("kmdf_mock_debug_print", Entry(debug_print as *const ())),
+    ("kmdf_mock_reports", Entry(reports as *const ())),
+    ("kmdf_mock_log", Entry(log as *const ())),
     ("kmdf_mock_assert", Entry(assert as *const ())),
 ];
 
@@ -175,6 +177,46 @@ unsafe extern "win64" fn debug_print(line: *const c_char) {
     let line = unsafe { text_of(line, "") };
     eprintln!("{line}");
     world::debug_print(&line);
+}
+
+/// Writes `text` to the driver's buffer, cut off to its size and ended with a zero. Returns the bytes of all of it.
+///
+/// # Safety
+/// `buffer` is NULL, or has room for `size` bytes.
+unsafe fn give(text: &str, buffer: *mut u8, size: usize) -> usize {
+    if !buffer.is_null() && size > 0 {
+        let length = text.len().min(size - 1);
+        // SAFETY: by the caller's word there is room for the text and its zero.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, length);
+            buffer.add(length).write(0);
+        }
+    }
+    text.len()
+}
+
+unsafe extern "win64" fn reports(buffer: *mut u8, size: usize) -> usize {
+    let log = world::debug_log();
+    let code = |line: &String| {
+        Some(
+            line.strip_prefix("bottomhalf ")?
+                .split(' ')
+                .next()?
+                .to_owned(),
+        )
+    };
+    let codes: Vec<String> = log.iter().filter_map(code).collect();
+    // SAFETY: by the driver's word.
+    unsafe { give(&codes.join(" "), buffer, size) }
+}
+
+unsafe extern "win64" fn log(buffer: *mut u8, size: usize) -> usize {
+    let text: String = world::debug_log()
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect();
+    // SAFETY: by the driver's word.
+    unsafe { give(&text, buffer, size) }
 }
 
 unsafe extern "win64" fn assert(condition: bool, text: *const c_char) {

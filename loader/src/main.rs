@@ -1,8 +1,8 @@
-//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--elsewhere] [--coverage FILE] [--limit SECONDS] driver.sys`
+//! `kmdf-loader [options] driver.sys`: the options are described in the README.
 
 use std::path::PathBuf;
 
-use kmdf_loader::{Engine, Options, USAGE, run};
+use kmdf_loader::{Engine, Machine, Options, USAGE, run};
 use lexopt::{Arg, Parser, ValueExt as _};
 
 /// The options of the command line.
@@ -18,6 +18,19 @@ fn options() -> Result<Options, lexopt::Error> {
                     other => return Err(format!("{other:?} is no engine: sim or live").into()),
                 };
             }
+            Arg::Long("machine") => {
+                options.machine = match parser.value()?.string()?.as_str() {
+                    "usual" => Machine::Usual,
+                    "scenarios" => Machine::Scenarios,
+                    "timeline" => Machine::Timeline,
+                    other => {
+                        return Err(format!(
+                            "{other:?} is no machine: usual, scenarios or timeline"
+                        )
+                        .into());
+                    }
+                };
+            }
             Arg::Long("seed") => options.seed = parser.value()?.parse()?,
             Arg::Long("cpus") => {
                 options.cpus = parser.value()?.parse()?;
@@ -27,6 +40,8 @@ fn options() -> Result<Options, lexopt::Error> {
             }
             Arg::Long("devices") => options.devices = parser.value()?.parse()?,
             Arg::Long("elsewhere") => options.elsewhere = true,
+            Arg::Long("ioctl") => options.ioctls.push(code(&parser.value()?.string()?)?),
+            Arg::Long("link") => options.link = Some(parser.value()?.string()?),
             Arg::Long("coverage") => options.coverage = Some(parser.value()?.into()),
             Arg::Long("limit") => options.limit = parser.value()?.parse()?,
             Arg::Value(path) if options.path.as_os_str().is_empty() => options.path = path.into(),
@@ -37,6 +52,15 @@ fn options() -> Result<Options, lexopt::Error> {
         return Err("say which driver".into());
     }
     Ok(options)
+}
+
+/// A number, decimal, or hexadecimal after `0x`.
+fn code(text: &str) -> Result<u32, lexopt::Error> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| format!("{text:?} is no control code").into())
 }
 
 fn main() {

@@ -63,7 +63,9 @@ pub fn configure_wdk_binary_build() -> Result<(), ConfigError> {
         println!("cargo::rustc-cdylib-link-arg={libraries}/{library}.lib");
     }
     println!("cargo::rustc-link-search={libraries}");
-    println!("cargo::rustc-check-cfg=cfg(driver_model__driver_type, values(\"WDM\",\"KMDF\",\"UMDF\"))");
+    println!(
+        "cargo::rustc-check-cfg=cfg(driver_model__driver_type, values(\"WDM\",\"KMDF\",\"UMDF\"))"
+    );
     println!("cargo::rustc-cfg=driver_model__driver_type=\"KMDF\"");
     Ok(())
 }

@@ -79,14 +79,15 @@ sample() {
     cp cross/Cargo.lock "$work/Cargo.lock"
 }
 
-# drivers SUBCOMMAND ARCHITECTURE: cargo with the copy of the driver.
+# drivers SUBCOMMAND ARCHITECTURE ARGUMENTS...: cargo with the copy of the driver.
 drivers() {
-    local crate patched=()
+    local crate patched=() subcommand=$1 architecture=$2
+    shift 2
     for crate in "${stand_ins[@]}"; do
         patched+=(--config "patch.crates-io.$crate.path='$work/stand-in/cross/$crate'")
     done
     # cargo says of the workspace of core and alloc that it has no use for the patches.
-    cross "$2" "$1" --manifest-path "$work/Cargo.toml" "${patched[@]}" 2> >(grep -vE \
+    cross "$architecture" "$subcommand" --manifest-path "$work/Cargo.toml" "${patched[@]}" "$@" 2> >(grep -vE \
         '^warning: patch .* was not used|^(help| ): *|^      ' >&2)
 }
 
@@ -165,7 +166,8 @@ expect_failure 'or a promise is not kept' \
 step "negative control: a driver without wdk metadata"
 sample
 printf '//! Empty.\n#![no_std]\n' | tee "$work/stand-in/cross/wdk-sys/src/lib.rs" >"$work/stand-in/cross/wdk/src/lib.rs"
-expect_failure 'ntddk, // The driver lacks [package.metadata.wdk.driver-model]' drivers check x86_64
+expect_failure 'ntddk, // The driver lacks [package.metadata.wdk.driver-model]' \
+    drivers check x86_64 -p bottomhalf
 [ "$(grep -c '^error\[' "$temporary/expected-failure.log")" = 1 ] || fail "there is more than one error"
 
 printf '\nsys: good; run in the loader, not on Windows\n'

@@ -5,7 +5,7 @@ mod support;
 use bottomhalf::linux::*;
 use kmdf_mock::sim_assert;
 use kmdf_mock::world;
-use support::{NonReentrant, Work, Wq, rows, rows_with, wait_until};
+use support::{NonReentrant, Work, Wq, rows, rows_with, sleep_jiffies, wait_until};
 
 /// WORK-13: a work that another thread queues between the enable and the queueing has been enabled all the same.
 #[test]
@@ -78,6 +78,50 @@ fn a_work_that_runs_keeps_its_cpu() {
         }
         sim_assert!((0..8).all(|run| seen.cpu(run) == 1));
         sim_assert!((8..16).all(|run| seen.cpu(run) == 3));
+        wq.destroy();
+        work.free();
+    });
+}
+
+/// W03: so does a work that was held until its run on another queue had ended: it runs for the CPU that it was held
+/// for, and counts in the `max_active` of that one.
+#[test]
+fn a_work_that_was_held_keeps_its_cpu() {
+    rows_with(NonReentrant, 60, |_| {
+        let (first, second) = (Wq::bound(), Wq::with(0, 1));
+        let work = Work::new(move |this, run| match run {
+            1 => {
+                sim_assert!(queue_on(3, second, this));
+                // Long enough for a worker of the second queue to come, and to leave it to this one.
+                sleep_jiffies(2);
+            }
+            2 => sim_assert!(queue_on(1, second, this)),
+            _ => {}
+        });
+        let seen = work.seen();
+        sim_assert!(queue_on(1, first, work));
+        let all = seen.clone();
+        wait_until(move || all.ended() == 3);
+        sim_assert!(seen.cpu(0) == 1 && seen.cpu(2) == 3);
+        first.destroy();
+        second.destroy();
+        work.free();
+    });
+}
+
+/// W03: so does a work of a `WQ_BH` queue, which never overlaps itself, whatever the rule.
+#[test]
+fn a_bottom_half_that_runs_keeps_its_cpu() {
+    rows(|_| {
+        let wq = Wq::with(WQ_BH, 0);
+        let work = Work::new(move |this, run| {
+            sim_assert!(run == 8 || queue_on(run % 4, wq, this));
+        });
+        let seen = work.seen();
+        sim_assert!(queue_on(1, wq, work));
+        let all = seen.clone();
+        wait_until(move || all.ended() == 8);
+        sim_assert!((0..8).all(|run| seen.cpu(run) == 1));
         wq.destroy();
         work.free();
     });

@@ -93,7 +93,9 @@ pub(crate) fn install(seconds: u32) {
 }
 
 extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    if signal == libc::SIGILL && at_pause(context) {
+    if signal == libc::SIGILL && at_pause(context)
+        || signal == libc::SIGTRAP && at_breakpoint(context)
+    {
         return;
     }
     if REPORTING.swap(true, Ordering::Relaxed) {
@@ -136,6 +138,21 @@ fn at_pause(context: *mut libc::c_void) -> bool {
     if answers {
         // SAFETY: the fault is in the driver's code.
         unsafe { spin::redirect(registers) };
+    }
+    answers
+}
+
+/// Whether the fault is that of a breakpoint of ours. The instruction runs again then.
+fn at_breakpoint(context: *mut libc::c_void) -> bool {
+    // SAFETY: as in `at_pause`.
+    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    // The processor is behind the breakpoint, which is one byte.
+    let at = registers[libc::REG_RIP as usize] - 1;
+    let answers = map::LOADED
+        .get()
+        .is_some_and(|image| image.takes_breakpoint(at as usize));
+    if answers {
+        registers[libc::REG_RIP as usize] = at;
     }
     answers
 }

@@ -19,7 +19,10 @@ const PAGES: usize = 16;
 fn memory() -> Option<&'static File> {
     static MEMORY: OnceLock<Option<File>> = OnceLock::new();
     MEMORY
-        .get_or_init(|| File::open("/proc/self/mem").ok())
+        .get_or_init(|| {
+            let mut options = File::options();
+            options.read(true).write(true).open("/proc/self/mem").ok()
+        })
         .as_ref()
 }
 
@@ -31,6 +34,11 @@ pub(crate) fn prepare() {
 /// Reads memory that may not be there. False: it is not.
 pub(crate) fn read(address: usize, bytes: &mut [u8]) -> bool {
     memory().is_some_and(|memory| memory.read_exact_at(bytes, address as u64).is_ok())
+}
+
+/// Writes a byte, even where the pages are only to be read. False: there is no memory.
+pub(crate) fn write(address: usize, byte: u8) -> bool {
+    memory().is_some_and(|memory| memory.write_all_at(&[byte], address as u64).is_ok())
 }
 
 /// Whether a call instruction ends at `address`, which is in code of the image.

@@ -5,6 +5,7 @@
 //! One process runs one image: see [`run`].
 
 mod convert;
+mod cover;
 mod fault;
 mod frames;
 mod harness;

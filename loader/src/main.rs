@@ -1,4 +1,4 @@
-//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--elsewhere] [--limit SECONDS] driver.sys`
+//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--elsewhere] [--coverage FILE] [--limit SECONDS] driver.sys`
 
 use std::path::PathBuf;
 
@@ -27,6 +27,7 @@ fn options() -> Result<Options, lexopt::Error> {
             }
             Arg::Long("devices") => options.devices = parser.value()?.parse()?,
             Arg::Long("elsewhere") => options.elsewhere = true,
+            Arg::Long("coverage") => options.coverage = Some(parser.value()?.into()),
             Arg::Long("limit") => options.limit = parser.value()?.parse()?,
             Arg::Value(path) if options.path.as_os_str().is_empty() => options.path = path.into(),
             Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::cover::Cover;
 use crate::pe::{Access, Image, PAGE, Refused, Section};
 use crate::spin;
 
@@ -13,6 +14,8 @@ pub struct Placing {
     pub elsewhere: bool,
     /// Its busy waits are preemption points.
     pub preemptible: bool,
+    /// It is written down which of its instructions run.
+    pub covered: bool,
 }
 
 /// A range of the image, by its use.
@@ -45,6 +48,7 @@ pub struct Mapped {
     entry: usize,
     parts: Vec<Part>,
     pauses: Vec<usize>,
+    cover: Option<Cover>,
     gone: AtomicBool,
 }
 
@@ -117,6 +121,7 @@ impl Mapped {
         } else {
             Vec::new()
         };
+        let cover = placing.covered.then(|| Cover::new(image, &mut memory));
         // SAFETY: the mapping is new, as long as the image, and writable.
         unsafe { std::ptr::copy_nonoverlapping(memory.as_ptr(), base as *mut u8, image.size) };
         let mapped = Self {
@@ -125,6 +130,7 @@ impl Mapped {
             entry: base + image.entry,
             parts: image.sections.iter().map(Part::of).collect(),
             pauses,
+            cover,
             gone: AtomicBool::new(false),
         };
         mapped.protect_all();
@@ -180,6 +186,19 @@ impl Mapped {
     pub(crate) fn is_pause(&self, address: usize) -> bool {
         self.rva(address)
             .is_some_and(|rva| self.pauses.binary_search(&rva).is_ok())
+    }
+
+    /// Whether a breakpoint was at `address`, which is taken away then.
+    pub(crate) fn takes_breakpoint(&self, address: usize) -> bool {
+        match (&self.cover, self.rva(address)) {
+            (Some(cover), Some(rva)) => cover.takes(self.base, rva),
+            (Some(_), None) | (None, _) => false,
+        }
+    }
+
+    /// A line for each instruction, if it is written down which of them run: its RVA, and 1 if it has run, else 0.
+    pub fn coverage(&self) -> Option<String> {
+        self.cover.as_ref().map(Cover::lines)
     }
 
     /// The section of an RVA.

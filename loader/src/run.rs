@@ -31,6 +31,8 @@ pub struct Options {
     pub devices: u32,
     /// Whether the image may not be where it was linked for.
     pub elsewhere: bool,
+    /// The file that is to say which instructions have run.
+    pub coverage: Option<PathBuf>,
     /// Seconds that the run may take.
     pub limit: u32,
     /// The image.
@@ -46,6 +48,7 @@ impl Options {
             cpus: 4,
             devices: 0,
             elsewhere: false,
+            coverage: None,
             limit: 120,
             path,
         }
@@ -148,6 +151,7 @@ fn load(options: &Options) -> Result<(), Refused> {
     let placing = Placing {
         elsewhere: options.elsewhere,
         preemptible: options.engine == Engine::Sim,
+        covered: options.coverage.is_some(),
     };
     let mapped = Mapped::new(&image, &file, placing, &imports)?;
     LOADED
@@ -180,6 +184,12 @@ pub fn run(options: &Options) -> i32 {
             .run(move || inside(&given)),
         Engine::Live => Live::new().cpus(options.cpus).run(move || inside(&given)),
     };
+    if let (Some(file), Some(lines)) = (&options.coverage, LOADED.get().and_then(Mapped::coverage))
+        && let Err(error) = std::fs::write(file, lines)
+    {
+        eprintln!("kmdf-loader: {}: {error}", file.display());
+        return USAGE;
+    }
     match result {
         Ok(()) => GOOD,
         Err(failure) => {

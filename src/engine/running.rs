@@ -242,9 +242,9 @@ impl<B: Backend> Shard<B> {
                 Ended::Held { claim, thread }
             }
             (Some(claim), None) => {
+                slot.sub.set(claim.sub);
                 // SAFETY: W1: a held work is pending, so its driver keeps it; we own it from here.
                 self.begin(slot, unsafe { &*claim.work }, woken);
-                slot.sub.set(claim.sub);
                 self.release(address, woken);
                 return Ended::Twin { claim, func };
             }

@@ -264,7 +264,7 @@ impl<B: Backend> Runtime<B> {
 
     /// Whether a work of `queue` may run beside itself.
     pub(super) fn is_reentrant(&self, queue: &Queue<B>) -> bool {
-        self.reentrant && !queue.is(flag::NON_REENTRANT)
+        self.reentrant && !queue.is(flag::NON_REENTRANT | flag::BH)
     }
 
     /// Makes a work in Transit idle again: its queue takes nothing any more.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Calls at raised IRQLs, by the functions of the headers: B-02 (the IRQL is the same afterwards), B-29 (queueing
- * under a lock and in an interrupt), B-46 (a schedule does not call the function), B-27 and B-36 (a schedule is
- * kept), B-47 (queued by its own function).
+ * Calls at raised IRQLs, by the functions of the headers: B-02 (the IRQL is the same afterwards), B-29
+ * (queueing under a lock and in an interrupt), B-46 (a schedule does not call the function), B-27 and B-36 (a
+ * schedule is kept), B-47 (queued by its own function).
  */
 #include "kit.h"
 
@@ -268,7 +268,7 @@ static void b29_queueing_under_a_lock_and_in_an_interrupt(void)
     around_free();
 }
 
-/* B-46, B-27, B-36: as long as bottom halves are off or it is disabled the function is not called; then it is. */
+/* B-46, B-27, B-36: while bottom halves are off or it is disabled the function is not called; then it is. */
 static void b46_b27_b36_a_schedule_is_kept_and_does_not_call(void)
 {
     KIRQL irql;

@@ -13,6 +13,7 @@ use kmdf_loader::pe::{Access, Image};
 const MOVED: Placing = Placing {
     elsewhere: true,
     preemptible: false,
+    covered: false,
 };
 
 /// Reads the image of `maker`, which is good.
@@ -212,6 +213,7 @@ fn busy_waits_are_found_and_bytes_that_look_like_one_are_not() {
         let placing = Placing {
             elsewhere: true,
             preemptible,
+            covered: false,
         };
         let mapped =
             Mapped::new(&good(&maker), &maker.make(), placing, &[1, 2]).expect("there is memory");

@@ -20,6 +20,13 @@ pub const NOT_ASKABLE: [(&str, &str); 3] = [
     ),
 ];
 
+/// The rows whose expected column says that ours may differ. The contract names them too; it can name no others, for
+/// an engine that does something else than Linux is not right because the contract says so.
+pub const MAY_DEVIATE: [&str; 6] = ["Q04", "W22", "D20", "D23", "W28", "W30"];
+
+/// What the two kernels answer differently, each rightly: what a call does was changed between them.
+pub const KERNELS_DIFFER: [&str; 4] = ["D13", "Q13", "Q452", "W454"];
+
 /// One answer to each scenario: what one run of the suite prints.
 pub type Answers = BTreeMap<String, String>;
 
@@ -55,6 +62,22 @@ pub fn rows(facts: &str) -> BTreeSet<String> {
         .filter(|id| is_id(id))
         .map(str::to_owned)
         .collect()
+}
+
+/// The rows that only a later kernel than the older one can be asked: what they do begins with a version.
+#[must_use]
+pub fn later_rows(facts: &str) -> BTreeSet<String> {
+    let (rows, mut later) = (rows(facts), BTreeSet::new());
+    for line in facts.lines() {
+        let mut cells = line.split('|').skip(1).map(str::trim);
+        if let (Some(id), Some(setup)) = (cells.next(), cells.next())
+            && rows.contains(id)
+            && setup.starts_with("6.")
+        {
+            later.insert(id.to_owned());
+        }
+    }
+    later
 }
 
 /// The ids in the first column of the table of deviations of the contract, `shim-api.md`.
@@ -200,6 +223,26 @@ pub enum Finding {
     NotAsked(String),
     /// A row is on the list of those that cannot be asked, and was asked, or is no row.
     Askable(String),
+    /// What one kernel was asked is not recorded of the other.
+    AskedOfOne {
+        /// The scenario.
+        id: String,
+        /// Whose answer is not there.
+        missing: &'static str,
+    },
+    /// Something is recorded under the id of a row, and the table of facts has no such row.
+    RowIsGone(String),
+    /// A deviation is recorded that the contract does not name.
+    NotNamed(String),
+    /// The kernels answer differently what is not among [`KERNELS_DIFFER`], or alike what is.
+    KernelsDiffer {
+        /// The scenario.
+        id: String,
+        /// Whether they differ.
+        differ: bool,
+    },
+    /// A deviation is recorded of a row that may not deviate.
+    MayNotDeviate(String),
 }
 
 impl fmt::Display for Finding {
@@ -244,6 +287,25 @@ impl fmt::Display for Finding {
                     "{id} is on the list of rows that cannot be asked and does not belong there"
                 )
             }
+            Self::AskedOfOne { id, missing } => {
+                write!(f, "the answer of Linux {missing} to {id} is not recorded")
+            }
+            Self::RowIsGone(id) => write!(f, "{id} is recorded, and the facts have no such row"),
+            Self::NotNamed(id) => write!(
+                f,
+                "a deviation of {id} is recorded, and the table of deviations does not name it"
+            ),
+            Self::KernelsDiffer { id, differ } => {
+                let what = if *differ { "do not answer" } else { "answer" };
+                write!(
+                    f,
+                    "Linux 6.1 and 6.12 {what} alike to {id}, which is not what KERNELS_DIFFER says"
+                )
+            }
+            Self::MayNotDeviate(id) => write!(
+                f,
+                "a deviation of {id} is recorded, and the facts do not say that it may deviate"
+            ),
         }
     }
 }
@@ -326,6 +388,52 @@ pub fn asked(
         }
     }
     findings
+}
+
+/// Holds what is recorded against itself and the table of facts: what one kernel answered the other did too, unless
+/// the row is for later kernels only; the kernels differ where it is known that they do; nothing is
+/// recorded of rows and deviations that are not there any more; and no row deviates that may not.
+/// What lies beyond the rows may be asked of the newer kernel alone.
+#[must_use]
+pub fn kept(
+    facts: &str,
+    linux: &Linux,
+    deviations: &BTreeSet<String>,
+    deviating: &Answers,
+) -> Vec<Finding> {
+    let (rows, later) = (rows(facts), later_rows(facts));
+    let mut findings = Vec::new();
+    for id in linux.ids().into_iter().map(str::to_owned) {
+        if names_row(&id) && !rows.contains(&id) {
+            findings.push(Finding::RowIsGone(id));
+        } else if !linux.newer.contains_key(&id) {
+            let missing = "6.12";
+            findings.push(Finding::AskedOfOne { id, missing });
+        } else if !linux.older.contains_key(&id) && rows.contains(&id) && !later.contains(&id) {
+            let missing = "6.1";
+            findings.push(Finding::AskedOfOne { id, missing });
+        }
+    }
+    for (id, older) in &linux.older {
+        let differ = linux.newer.get(id).is_some_and(|newer| newer != older);
+        if linux.newer.contains_key(id) && differ != KERNELS_DIFFER.contains(&id.as_str()) {
+            let id = id.clone();
+            findings.push(Finding::KernelsDiffer { id, differ });
+        }
+    }
+    for id in deviating.keys() {
+        if !deviations.contains(id) {
+            findings.push(Finding::NotNamed(id.clone()));
+        } else if names_row(id) && !MAY_DEVIATE.contains(&id.as_str()) {
+            findings.push(Finding::MayNotDeviate(id.clone()));
+        }
+    }
+    findings
+}
+
+/// Whether an id is in the form of a row's; scenarios beyond the rows have three digits.
+fn names_row(id: &str) -> bool {
+    id.bytes().filter(u8::is_ascii_digit).count() < 3
 }
 
 #[cfg(test)]

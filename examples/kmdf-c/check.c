@@ -442,41 +442,6 @@ static const char *removal_under_load(void)
     return NULL;
 }
 
-/* What does not fit is left out. */
-static void append(struct report *report, const char *text)
-{
-    while (*text && report->length < sizeof(report->text) - 1)
-        report->text[report->length++] = *text++;
-    report->text[report->length] = '\0';
-}
-
-static void append_number(struct report *report, unsigned int number)
-{
-    char digits[11];
-    int place = 10;
-
-    digits[place] = '\0';
-    do {
-        digits[--place] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    append(report, &digits[place]);
-}
-
-static void add(struct report *report, const char *name, const char *otherwise)
-{
-    append(report, otherwise ? "FAIL " : "PASS ");
-    append(report, name);
-    if (otherwise) {
-        report->failed++;
-        append(report, " ");
-        append(report, otherwise);
-    } else {
-        report->passed++;
-    }
-    append(report, "\n");
-}
-
 static const struct {
     const char *name;
     const char *(*check)(void);
@@ -500,15 +465,12 @@ void check_run(struct report *report)
 {
     unsigned int i;
 
-    report->length = report->passed = report->failed = 0;
+    report_begin(report);
     if (driver_attach()) {
         for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-            add(report, checks[i].name, checks[i].check());
+            report_check(report, checks[i].name, checks[i].check());
     } else {
-        add(report, "attach", "attach failed");
+        report_check(report, "attach", "attach failed");
     }
-    append_number(report, report->passed);
-    append(report, " passed, ");
-    append_number(report, report->failed);
-    append(report, " failed\n");
+    report_sum(report);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the checks (check.c, Linux's names) and the driver around them (driver.c, NT's) have of each other. */
+/* What check.c (Linux's names), report.c and driver.c (NT's names) have of each other. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -15,6 +15,11 @@ struct report {
     unsigned int passed;
     unsigned int failed;
 };
+
+/* An empty one; the line of a check, with what was seen instead of the promise, or NULL; the last line. */
+void report_begin(struct report *report);
+void report_check(struct report *report, const char *name, const char *otherwise);
+void report_sum(struct report *report);
 
 /*
  * Attaches, runs every check, and detaches. Nothing of the image is attached before.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # ci/sys-c.sh: the sample driver of examples/kmdf-c as an image for Windows: compiled by clang against the stand-ins
 # of cross/include for the WDK's headers, linked by the linker of the Rust toolchain with the driver's build of
-# bottomhalf-c, and run in the loader, on the simulation under several seeds and on the live engine. It has to keep
-# the promises that the sample in Rust checks, by the same names and in the same order.
+# bottomhalf-c, inspected, and run in the loader, on the simulation under several seeds and on the live engine. It
+# has to keep the promises that the sample in Rust checks, by the same names and in the same order.
 # Not shown: that the driver links with a WDK, that the project and the INF are good, and that Windows loads it.
 # Shows that a wrong table index, struct offset and calling convention of the stand-in, a promise that is not
 # kept, an index that mock/layout.tsv does not have and a promise that is left out are found.
-# Needs rustup, apt-get and dpkg-deb; installs clang and libxml2-utils.
+# Needs rustup, apt-get and dpkg-deb; installs clang, libxml2-utils and python3-pefile.
 # Exit: 0 good, 1 something is not right, 3 could not fetch.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
@@ -96,8 +96,10 @@ build() {
 
 # promises: the names that the sample in Rust checks, in order.
 promises() {
-    { sed -n 's/^    ("\([a-z_]*\)", [a-z_]*),$/\1/p' "$1"; sed -n 's/.*report\.add("\(removal[a-z_]*\)".*/\1/p' "$1"; } |
-        grep -vx "$rusts_alone"
+    {
+        sed -n 's/^    ("\([a-z_]*\)", [a-z_]*),$/\1/p' "$1"
+        sed -n 's/.*report\.add("\(removal[a-z_]*\)".*/\1/p' "$1"
+    } | grep -vx "$rusts_alone"
 }
 
 # passes PROMISES OPTION...: the driver runs in the loader, and keeps these promises.
@@ -141,7 +143,7 @@ spoiled() {
 }
 
 step "fetch"
-packages clang libxml2-utils
+packages clang libxml2-utils python3-pefile
 bash ci/cross-toolchain.sh "$toolchain"
 fetch Cargo.toml
 fetch cross/Cargo.toml
@@ -159,6 +161,9 @@ indices cross/include/wdf.h
 build .
 printf '%s bytes\n' "$(stat -c %s "$work/kmdf_c.sys")"
 xmllint --noout examples/kmdf-c/kmdf-c.vcxproj
+
+step "inspect"
+/usr/bin/python3 ci/driver-image.py check "$work/kmdf_c.sys"
 
 step "run"
 promises examples/kmdf-rust/src/check.rs >"$temporary/promises"

@@ -3,10 +3,12 @@
 # of cross/include for the WDK's headers, linked by the linker of the Rust toolchain with the driver's build of
 # bottomhalf-c, inspected, and run in the loader, on the simulation under several seeds and on the live engine. It
 # has to keep the promises that the sample in Rust checks, by the same names and in the same order.
-# Not shown: that the driver links with a WDK, that the project and the INF are good, and that Windows loads it.
+# Evaluates the project with a stand-in for Visual C++'s targets.
+# Not shown: that the driver links with a WDK, that MSBuild builds it, that the INF is good, and that Windows loads it.
 # Shows that a wrong table index, struct offset and calling convention of the stand-in, a promise that is not
-# kept, an index that mock/layout.tsv does not have and a promise that is left out are found.
-# Needs rustup, apt-get and dpkg-deb; installs clang, libxml2-utils and python3-pefile.
+# kept, an index that mock/layout.tsv does not have, a promise that is left out and a project for another KMDF
+# minor version are found.
+# Needs rustup, apt-get and dpkg-deb; installs clang, mono-xbuild and python3-pefile.
 # Exit: 0 good, 1 something is not right, 3 could not fetch.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
@@ -133,6 +135,29 @@ tree() {
     cp -R --parents examples/kmdf-c cross/include capi/host/include "$temporary/tree"
 }
 
+# project FILE: what the project of MSBuild compiles is what is compiled here, for the library that is installed.
+project() {
+    local file log=$temporary/project.log
+    mkdir -p "$temporary/vc"
+    for file in Microsoft.Cpp.Default.props Microsoft.Cpp.props; do
+        printf '<Project xmlns="http://schemas.microsoft.com/developer/msbuild/2003" />\n' >"$temporary/vc/$file"
+    done
+    cat >"$temporary/vc/Microsoft.Cpp.targets" <<'XML'
+<Project xmlns="http://schemas.microsoft.com/developer/msbuild/2003">
+  <Target Name="PrepareForBuild" />
+  <Target Name="ClCompile">
+    <Message Importance="high" Text="$(TargetName).sys: @(ClCompile) @(Inf) $(BottomhalfLibrary)" />
+  </Target>
+  <Target Name="Build" DependsOnTargets="PrepareForBuild;ClCompile" />
+</Project>
+XML
+    if ! xbuild /nologo "/p:VCTargetsPath=$temporary/vc" "/p:BottomhalfInstall=$work/prefix/" "$1" >"$log" 2>&1 ||
+        ! grep -F "kmdf_c.sys: $(printf '%s.c;' "${sources[@]}" | sed 's/;$//') kmdf_c.inx " "$log"; then
+        cat "$log"
+        return 1
+    fi
+}
+
 # spoiled SED FILE: the driver, built with one thing changed, does not pass.
 spoiled() {
     tree
@@ -143,7 +168,7 @@ spoiled() {
 }
 
 step "fetch"
-packages clang libxml2-utils python3-pefile
+packages clang mono-xbuild python3-pefile
 bash ci/cross-toolchain.sh "$toolchain"
 fetch Cargo.toml
 fetch cross/Cargo.toml
@@ -160,7 +185,9 @@ static_libraries
 indices cross/include/wdf.h
 build .
 printf '%s bytes\n' "$(stat -c %s "$work/kmdf_c.sys")"
-xmllint --noout examples/kmdf-c/kmdf-c.vcxproj
+
+step "the project"
+project examples/kmdf-c/kmdf-c.vcxproj
 
 step "inspect"
 /usr/bin/python3 ci/driver-image.py check "$work/kmdf_c.sys"
@@ -178,6 +205,9 @@ passes "$temporary/promises" --engine live --cpus 4
 step "negative controls"
 sed 's/DeviceCreateTableIndex = 75/DeviceCreateTableIndex = 76/' cross/include/wdf.h >"$temporary/wdf.h"
 expect_failure 'WdfDeviceCreateTableIndex is not 76' indices "$temporary/wdf.h"
+tree
+sed -i 's:<KMDF_VERSION_MINOR>33<:<KMDF_VERSION_MINOR>31<:' "$temporary/tree/examples/kmdf-c/kmdf-c.vcxproj"
+expect_failure 'The driver is for KMDF 1.31 on x64' project "$temporary/tree/examples/kmdf-c/kmdf-c.vcxproj"
 sed '/^work_once$/d' "$temporary/promises" >"$temporary/fewer"
 expect_failure '> PASS work_once' passes "$temporary/fewer" --seed 1
 expect_failure 'or not the promises' spoiled 's/DeviceCreateTableIndex = 75/DeviceCreateTableIndex = 76/' cross/include/wdf.h

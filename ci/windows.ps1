@@ -198,12 +198,19 @@ function Invoke-Prepare {
     Write-Host 'prepared: restart the machine now'
 }
 
+# Whether the service control manager knows a driver; Get-Service is about programs.
+function Test-Service {
+    param([string]$Name)
+    Invoke-Program 'sc.exe' @('query', $Name) | Out-Null
+    return $script:status -eq 0
+}
+
 # Installs by the INF. If that makes no service, by the service control manager, and says so.
 function Install-Driver {
     param([string]$Name)
     $package = Join-Path $Out $Name
     Invoke-Program 'pnputil.exe' @('/add-driver', (Join-Path $package "$Name.inf"), '/install') | Out-Null
-    if (Get-Service -Name $Name -ErrorAction SilentlyContinue) {
+    if (Test-Service -Name $Name) {
         return 'by its INF'
     }
     Invoke-Checked 'sc.exe' @('create', $Name, 'type=', 'kernel', 'start=', 'demand', 'binPath=',
@@ -293,7 +300,7 @@ function Invoke-Remove {
         Get-WindowsDriver -Online | Where-Object { $_.OriginalFileName -like "*\$name.inf" } | ForEach-Object {
             Invoke-Program 'pnputil.exe' @('/delete-driver', $_.Driver, '/uninstall', '/force') | Out-Null
         }
-        if (Get-Service -Name $name -ErrorAction SilentlyContinue) {
+        if (Test-Service -Name $name) {
             Invoke-Program 'sc.exe' @('delete', $name) | Out-Null
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The promises of bottomhalf, one check for each, as a driver of Linux is written. examples/kmdf-rust checks the
- * same ones, in the same order and by the same names; closures, which C has not, are left out.
+ * The promises of bottomhalf, one check for each, as a driver of Linux is written. examples/kmdf-rust checks
+ * the same ones, in the same order and by the same names; closures, which C has not, are left out.
  */
 #include <linux/bottom_half.h>
 #include <linux/interrupt.h>
@@ -180,7 +180,7 @@ static void behind(struct work_struct *work)
 static DECLARE_WORK(gate_work, gate);
 static DECLARE_WORK(behind_work, behind);
 
-/* A work that is queued runs once, and once if it is queued twice before that; a cancelled one does not run. */
+/* A work that is queued twice before it runs runs once; a cancelled one does not run. */
 static const char *work_once(void)
 {
     struct workqueue_struct *queue = alloc_ordered_workqueue("check-once", 0);
@@ -412,8 +412,8 @@ static void busy_later_runs(struct work_struct *work)
 }
 
 /*
- * Whatever is queued, and goes on queueing itself, has ended when detach returns; and the image can be attached
- * again. It is attached before, and not after.
+ * Whatever is queued, and goes on queueing itself, has ended when detach returns; and the image can be
+ * attached again. It is attached before, and not after.
  */
 static const char *removal_under_load(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A KMDF driver without hardware that checks, where it runs, what bottomhalf promises. When it is loaded it makes
- * a control device, runs the checks of check.c, and prints a line for each promise to the debugger. DriverEntry
- * fails if a promise is not kept, so that whoever starts the service is told.
+ * A KMDF driver without hardware that checks, where it runs, what bottomhalf promises. When it is loaded it
+ * makes a control device, runs the checks of check.c, and prints a line for each promise to the debugger.
+ * DriverEntry fails if a promise is not kept, so that whoever starts the service is told.
  */
 #include <ntddk.h>
 #include <wdf.h>

@@ -60,8 +60,10 @@ links() {
             path=$(realpath -m --relative-to="$1/$2" "$1/$2/$path")
             case $2/$path in bottomhalf/mock/*) path=../kmdf-mock/${path#mock/} ;; esac
             case $2/$path in
-            # The C face is in the repository only, where the registry sends the links of a README.
-            bottomhalf/tests/conformance/* | bottomhalf/tests/drivers/* | bottomhalf/examples/c-driver/*)
+            # The C face, and what is about driver images, are in the repository only, where the registry sends the
+            # links of a README.
+            bottomhalf/tests/conformance/* | bottomhalf/tests/drivers/* | bottomhalf/examples/c-driver/* | \
+                bottomhalf/docs/debugging.md | bottomhalf/docs/windows-first-run.md)
                 [ ! -e "$root/$path" ] || continue
                 ;;
             esac

@@ -91,7 +91,10 @@ impl std::error::Error for Failure {}
 /// Outside a world.
 pub fn fail(code: &str, message: String) -> ! {
     let w = current();
-    record(w, code, message, Vec::new());
+    let notes = PROGRAM
+        .get()
+        .map_or_else(Vec::new, |program| (program.notes)());
+    record(w, code, message, notes);
     w.engine.stop(w)
 }
 
@@ -128,8 +131,27 @@ pub(crate) fn set_outer_seed(seed: Option<u64>) -> Option<u64> {
     OUTER_SEED.replace(seed)
 }
 
+/// What a program other than a test says about the failures of its worlds.
+#[derive(Debug)]
+pub struct Program {
+    /// The first line of a report: what runs the same world again.
+    pub replay: String,
+    /// Called where a driver's call fails, on the stack of the call: what the report says about the place.
+    pub notes: fn() -> Vec<String>,
+}
+
+static PROGRAM: OnceLock<Program> = OnceLock::new();
+
+/// Describes the program, before its first world. The first description counts.
+pub fn describe_program(program: Program) {
+    PROGRAM.get_or_init(|| program);
+}
+
 /// The command line that runs the current test again with its seed; of a program that cargo does not run, its own.
 pub(crate) fn replay_line(seed: Option<u64>) -> String {
+    if let Some(program) = PROGRAM.get() {
+        return program.replay.clone();
+    }
     let mut line = String::from("replay: ");
     if let Some(seed) = OUTER_SEED.get().or(seed) {
         line.push_str(&format!("KMDF_MOCK_SEED={seed} "));

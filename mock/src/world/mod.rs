@@ -18,7 +18,7 @@ pub use config::{Preemption, Verifier};
 pub use counters::Counters;
 #[doc(hidden)]
 pub use failure::assertion_failed;
-pub use failure::{Failure, fail};
+pub use failure::{Failure, Program, describe_program, fail};
 pub use harness::*;
 pub use interrupt::Interrupt;
 pub use run::{Live, Sim, Traced};

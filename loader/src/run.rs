@@ -1,0 +1,200 @@
+//! One run of one image in one process.
+
+use std::path::PathBuf;
+
+use kmdf_mock::world::{self, Driver, Live, Program, Sim};
+use kmdf_mock::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
+
+use crate::map::{LOADED, Mapped, Placing};
+use crate::pe::{Image, Refused};
+use crate::{BUG_CHECK, GOOD, REFUSED, USAGE, fault, frames, import, thunk, wdfldr};
+
+/// Which engine of `kmdf-mock` runs the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The simulation, by a seed.
+    Sim,
+    /// Threads of the host in real time.
+    Live,
+}
+
+/// What to run, and on what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who runs the machine.
+    pub engine: Engine,
+    /// The seed of a simulation.
+    pub seed: u64,
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// Devices that PnP finds before, and removes after.
+    pub devices: u32,
+    /// Whether the image may not be where it was linked for.
+    pub elsewhere: bool,
+    /// The file that is to say which instructions have run.
+    pub coverage: Option<PathBuf>,
+    /// Seconds that the run may take.
+    pub limit: u32,
+    /// The image.
+    pub path: PathBuf,
+}
+
+impl Options {
+    /// A simulation of the mock's usual machine.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            engine: Engine::Sim,
+            seed: 0,
+            cpus: 4,
+            devices: 0,
+            elsewhere: false,
+            coverage: None,
+            limit: 120,
+            path,
+        }
+    }
+
+    /// The command line that does the same again.
+    fn command(&self) -> String {
+        let engine = match self.engine {
+            Engine::Sim => format!("sim --seed {}", self.seed),
+            Engine::Live => "live".to_owned(),
+        };
+        let mut line = format!("replay: kmdf-loader --engine {engine} --cpus {}", self.cpus);
+        if self.devices != 0 {
+            line.push_str(&format!(" --devices {}", self.devices));
+        }
+        if self.elsewhere {
+            line.push_str(" --elsewhere");
+        }
+        format!("{line} {}", self.path.display())
+    }
+}
+
+/// Bytes of a `DRIVER_OBJECT`, and its type: what NT writes into it.
+const IO_TYPE_DRIVER: i16 = 4;
+
+/// What the mock calls as the entry point: the image's.
+unsafe extern "C" fn enter(object: PDRIVER_OBJECT, path: PCUNICODE_STRING) -> NTSTATUS {
+    let image = LOADED
+        .get()
+        .expect("the image is mapped before it is entered");
+    // SAFETY: the mock passes an object of its own, which the entry point is the first to see.
+    unsafe {
+        (*object).Type = IO_TYPE_DRIVER;
+        (*object).Size = size_of_val(&*object) as i16;
+        (*object).DriverStart = image.base() as *mut _;
+        (*object).DriverSize = image.size() as u32;
+        (&raw mut (*object).DriverInit)
+            .cast::<usize>()
+            .write(image.entry());
+    }
+    // SAFETY: the entry point of a driver image has this signature.
+    let entry: unsafe extern "win64" fn(PDRIVER_OBJECT, PCUNICODE_STRING) -> NTSTATUS =
+        unsafe { std::mem::transmute(image.entry()) };
+    // SAFETY: the arguments are NT's.
+    let status = unsafe { entry(object, path) };
+    if status < 0 {
+        left_unbound("the entry point returned an error");
+        return status;
+    }
+    image.discard();
+    // SAFETY: as above. What stands here is the driver's or the framework's for the driver: its convention.
+    unsafe {
+        let place = (&raw mut (*object).DriverUnload).cast::<usize>();
+        let unload = place.read();
+        if unload != 0 {
+            place.write(thunk::callback(unload));
+        }
+    }
+    status
+}
+
+/// A driver that is still known to the framework when it goes leaves pointers into nothing there.
+fn left_unbound(when: &str) {
+    if wdfldr::is_bound() {
+        world::fail(
+            "SIM_NEVER_UNBOUND",
+            format!("{when}, and the driver has not called WdfVersionUnbind"),
+        );
+    }
+}
+
+/// How long a machine goes on after the unload, for what comes late: in 100 ns.
+const LATE: u64 = 1_000_000;
+
+/// What happens on the machine.
+fn inside(options: &Options) {
+    fault::install(options.limit);
+    let driver = Driver::load_entry(enter).unwrap_or_else(|status| {
+        world::fail(
+            "SIM_DRIVER_REFUSED",
+            format!("the driver's entry point returned {status:#010x}"),
+        )
+    });
+    for _ in 0..options.devices {
+        driver.add_device();
+    }
+    world::settle();
+    driver.unload();
+    left_unbound("the driver was unloaded");
+    LOADED.get().expect("the image is mapped").unload();
+    world::sleep_100ns(LATE);
+}
+
+/// Maps the image of `options` as that of this process.
+fn load(options: &Options) -> Result<(), Refused> {
+    let file = std::fs::read(&options.path)
+        .map_err(|error| Refused(format!("{}: {error}", options.path.display())))?;
+    let image = Image::parse(&file)?;
+    let imports = import::resolve(&image)?;
+    let placing = Placing {
+        elsewhere: options.elsewhere,
+        preemptible: options.engine == Engine::Sim,
+        covered: options.coverage.is_some(),
+    };
+    let mapped = Mapped::new(&image, &file, placing, &imports)?;
+    LOADED
+        .set(mapped)
+        .map_err(|_| Refused("a process runs one image".to_owned()))
+}
+
+/// Loads the image, lets it run, and unloads it. Returns the exit status of the process; a fault of the driver
+/// ends the process at once.
+pub fn run(options: &Options) -> i32 {
+    if !options.path.is_file() {
+        eprintln!(
+            "kmdf-loader: {}: there is no such file",
+            options.path.display()
+        );
+        return USAGE;
+    }
+    if let Err(refused) = load(options) {
+        eprintln!("kmdf-loader: refused: {refused}");
+        return REFUSED;
+    }
+    world::describe_program(Program {
+        replay: options.command(),
+        notes: frames::notes,
+    });
+    let given = options.clone();
+    let result = match options.engine {
+        Engine::Sim => Sim::new(options.seed)
+            .cpus(options.cpus)
+            .run(move || inside(&given)),
+        Engine::Live => Live::new().cpus(options.cpus).run(move || inside(&given)),
+    };
+    if let (Some(file), Some(lines)) = (&options.coverage, LOADED.get().and_then(Mapped::coverage))
+        && let Err(error) = std::fs::write(file, lines)
+    {
+        eprintln!("kmdf-loader: {}: {error}", file.display());
+        return USAGE;
+    }
+    match result {
+        Ok(()) => GOOD,
+        Err(failure) => {
+            eprintln!("{failure}");
+            BUG_CHECK
+        }
+    }
+}

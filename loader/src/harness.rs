@@ -1,12 +1,13 @@
 //! kmdf_mock.sys: what a test driver asks of the machine it is in. No driver for Windows imports from it.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::sync::OnceLock;
 
 use kmdf_mock::world::{self, Interrupt, Thread};
 
 use crate::convert::{self, Entry};
 
-/// Under the names of `kmdf_mock.h`.
+/// Under the names of `kmdf_mock.h`, and two that a program on the host has no need of.
 pub(crate) static CALLS: &[(&str, Entry)] = &[
     ("kmdf_mock_spawn", Entry(spawn as *const ())),
     ("kmdf_mock_join", Entry(join as *const ())),
@@ -25,8 +26,19 @@ pub(crate) static CALLS: &[(&str, Entry)] = &[
     ("kmdf_mock_pause", Entry(pause as *const ())),
     ("kmdf_mock_seed", Entry(seed as *const ())),
     ("kmdf_mock_debug_print", Entry(debug_print as *const ())),
+    ("kmdf_mock_log", Entry(log as *const ())),
     ("kmdf_mock_assert", Entry(assert as *const ())),
+    ("kmdf_mock_argument", Entry(argument as *const ())),
+    ("kmdf_mock_answer", Entry(answer as *const ())),
 ];
+
+/// What the command line has for the driver.
+static ARGUMENT: OnceLock<String> = OnceLock::new();
+
+/// Keeps what `kmdf_mock_argument` is going to say. A process runs one driver.
+pub(crate) fn set_argument(text: &str) {
+    ARGUMENT.get_or_init(|| text.to_owned());
+}
 
 /// The IRQL of the interrupts that a driver raises.
 const DEVICE_IRQL: u8 = 7;
@@ -175,6 +187,40 @@ unsafe extern "win64" fn debug_print(line: *const c_char) {
     let line = unsafe { text_of(line, "") };
     eprintln!("{line}");
     world::debug_print(&line);
+}
+
+/// Writes at most `size` bytes of `text` with a zero at the end, and returns the length of the whole.
+///
+/// # Safety
+/// `buffer` has `size` bytes.
+unsafe fn give(text: &str, buffer: *mut u8, size: usize) -> usize {
+    if size != 0 {
+        let length = text.len().min(size - 1);
+        // SAFETY: by the caller's word.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, length);
+            buffer.add(length).write(0);
+        }
+    }
+    text.len()
+}
+
+unsafe extern "win64" fn log(buffer: *mut u8, size: usize) -> usize {
+    // SAFETY: by the driver's word.
+    unsafe { give(&world::debug_log().join("\n"), buffer, size) }
+}
+
+/// What `--argument` of the command line says.
+unsafe extern "win64" fn argument(buffer: *mut u8, size: usize) -> usize {
+    let text = ARGUMENT.get().map_or("", String::as_str);
+    // SAFETY: by the driver's word.
+    unsafe { give(text, buffer, size) }
+}
+
+/// A line to standard output, which has nothing else.
+unsafe extern "win64" fn answer(line: *const c_char) {
+    // SAFETY: by the driver's word.
+    println!("{}", unsafe { text_of(line, "") });
 }
 
 unsafe extern "win64" fn assert(condition: bool, text: *const c_char) {

@@ -21,7 +21,7 @@ mod thunk;
 mod wdf;
 mod wdfldr;
 
-pub use run::{Engine, Options, run};
+pub use run::{Engine, Machine, Options, run};
 
 /// The exit status of a run that went well.
 pub const GOOD: i32 = 0;

@@ -1,8 +1,9 @@
-//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--elsewhere] [--coverage FILE] [--limit SECONDS] driver.sys`
+//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--machine conformance|timeline]
+//! [--argument TEXT] [--elsewhere] [--coverage FILE] [--limit SECONDS] driver.sys`
 
 use std::path::PathBuf;
 
-use kmdf_loader::{Engine, Options, USAGE, run};
+use kmdf_loader::{Engine, Machine, Options, USAGE, run};
 use lexopt::{Arg, Parser, ValueExt as _};
 
 /// The options of the command line.
@@ -26,6 +27,12 @@ fn options() -> Result<Options, lexopt::Error> {
                 }
             }
             Arg::Long("devices") => options.devices = parser.value()?.parse()?,
+            Arg::Long("machine") => {
+                let name = parser.value()?.string()?;
+                options.machine = Machine::named(&name)
+                    .ok_or_else(|| format!("{name:?} is no machine: conformance or timeline"))?;
+            }
+            Arg::Long("argument") => options.argument = parser.value()?.string()?,
             Arg::Long("elsewhere") => options.elsewhere = true,
             Arg::Long("coverage") => options.coverage = Some(parser.value()?.into()),
             Arg::Long("limit") => options.limit = parser.value()?.parse()?,

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use kmdf_mock::world::{self, Driver, Live, Program, Sim};
+use kmdf_mock::world::{self, Driver, Live, Preemption, Program, Sim};
 use kmdf_mock::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
 
 use crate::map::{LOADED, Mapped, Placing};
 use crate::pe::{Image, Refused};
-use crate::{BUG_CHECK, GOOD, REFUSED, USAGE, fault, frames, import, thunk, wdfldr};
+use crate::{BUG_CHECK, GOOD, REFUSED, USAGE, fault, frames, harness, import, thunk, wdfldr};
 
 /// Which engine of `kmdf-mock` runs the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,60 @@ pub enum Engine {
     /// Threads of the host in real time.
     Live,
 }
+
+/// What a simulated machine is like, beside its CPUs. Those of the conformance scenarios are the ones that the
+/// runner of these on the host makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// The mock's usual one.
+    Usual,
+    /// A tick per jiffy at 250 Hz, 16 system workers, and a watchdog that lets tasklets wait for seconds.
+    Conformance,
+    /// The same, and threads get the CPU by their priorities alone, and timers expire on the tick: for scenarios
+    /// that say when something happens.
+    Timeline,
+}
+
+impl Machine {
+    /// The machine of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "conformance" => Some(Self::Conformance),
+            "timeline" => Some(Self::Timeline),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Usual => None,
+            Self::Conformance => Some("conformance"),
+            Self::Timeline => Some("timeline"),
+        }
+    }
+
+    /// Makes `sim` one.
+    fn of(self, sim: Sim) -> Sim {
+        if self == Self::Usual {
+            return sim;
+        }
+        let sim = sim
+            .tick_100ns(40_000)
+            .workers(16)
+            .watchdog_100ns(20 * SECOND, 60 * SECOND);
+        match self {
+            Self::Usual | Self::Conformance => sim,
+            Self::Timeline => sim
+                .preemption(Preemption::Never)
+                .by_priority()
+                .point_100ns(0)
+                .timers_on_time(),
+        }
+    }
+}
+
+/// 100 ns units in a second.
+const SECOND: u64 = 10_000_000;
 
 /// What to run, and on what.
 #[derive(Debug, Clone)]
@@ -29,6 +83,10 @@ pub struct Options {
     pub cpus: u32,
     /// Devices that PnP finds before, and removes after.
     pub devices: u32,
+    /// What else the machine of a simulation is.
+    pub machine: Machine,
+    /// What `kmdf_mock_argument` of a test driver says.
+    pub argument: String,
     /// Whether the image may not be where it was linked for.
     pub elsewhere: bool,
     /// The file that is to say which instructions have run.
@@ -47,6 +105,8 @@ impl Options {
             seed: 0,
             cpus: 4,
             devices: 0,
+            machine: Machine::Usual,
+            argument: String::new(),
             elsewhere: false,
             coverage: None,
             limit: 120,
@@ -63,6 +123,12 @@ impl Options {
         let mut line = format!("replay: kmdf-loader --engine {engine} --cpus {}", self.cpus);
         if self.devices != 0 {
             line.push_str(&format!(" --devices {}", self.devices));
+        }
+        if let Some(name) = self.machine.name() {
+            line.push_str(&format!(" --machine {name}"));
+        }
+        if !self.argument.is_empty() {
+            line.push_str(&format!(" --argument {}", self.argument));
         }
         if self.elsewhere {
             line.push_str(" --elsewhere");
@@ -177,10 +243,12 @@ pub fn run(options: &Options) -> i32 {
         replay: options.command(),
         notes: frames::notes,
     });
+    harness::set_argument(&options.argument);
     let given = options.clone();
     let result = match options.engine {
-        Engine::Sim => Sim::new(options.seed)
-            .cpus(options.cpus)
+        Engine::Sim => options
+            .machine
+            .of(Sim::new(options.seed).cpus(options.cpus))
             .run(move || inside(&given)),
         Engine::Live => Live::new().cpus(options.cpus).run(move || inside(&given)),
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What the conformance scenarios have around them in a .sys: attaches as the runner on the host does, runs the
- * scenarios whose ids the loader hands over, and says what they answered and left behind.
+ * What the conformance scenarios have around them in a .sys: attaches as the runner on the host does, runs
+ * the scenarios whose ids the loader hands over, and says what they answered and left behind.
  */
 #include <bottomhalf.h>
 #include <compat.h>

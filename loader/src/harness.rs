@@ -1,6 +1,7 @@
 //! kmdf_mock.sys: what a test driver asks of the machine it is in. No driver for Windows imports from it.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::sync::OnceLock;
 
 use kmdf_mock::world::{self, Interrupt, Thread};
 
@@ -28,7 +29,17 @@ pub(crate) static CALLS: &[(&str, Entry)] = &[
     ("kmdf_mock_reports", Entry(reports as *const ())),
     ("kmdf_mock_log", Entry(log as *const ())),
     ("kmdf_mock_assert", Entry(assert as *const ())),
+    ("kmdf_mock_argument", Entry(argument as *const ())),
+    ("kmdf_mock_answer", Entry(answer as *const ())),
 ];
+
+/// What the command line has for the driver.
+static ARGUMENT: OnceLock<String> = OnceLock::new();
+
+/// Keeps what `kmdf_mock_argument` is going to say. A process runs one driver.
+pub(crate) fn set_argument(text: &str) {
+    ARGUMENT.get_or_init(|| text.to_owned());
+}
 
 /// The IRQL of the interrupts that a driver raises.
 const DEVICE_IRQL: u8 = 7;
@@ -217,6 +228,19 @@ unsafe extern "win64" fn log(buffer: *mut u8, size: usize) -> usize {
         .collect();
     // SAFETY: by the driver's word.
     unsafe { give(&text, buffer, size) }
+}
+
+/// What `--argument` of the command line says.
+unsafe extern "win64" fn argument(buffer: *mut u8, size: usize) -> usize {
+    let text = ARGUMENT.get().map_or("", String::as_str);
+    // SAFETY: by the driver's word.
+    unsafe { give(text, buffer, size) }
+}
+
+/// A line to standard output.
+unsafe extern "win64" fn answer(line: *const c_char) {
+    // SAFETY: by the driver's word.
+    println!("{}", unsafe { text_of(line, "") });
 }
 
 unsafe extern "win64" fn assert(condition: bool, text: *const c_char) {

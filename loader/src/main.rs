@@ -39,6 +39,7 @@ fn options() -> Result<Options, lexopt::Error> {
                 }
             }
             Arg::Long("devices") => options.devices = parser.value()?.parse()?,
+            Arg::Long("argument") => options.argument = parser.value()?.string()?,
             Arg::Long("elsewhere") => options.elsewhere = true,
             Arg::Long("ioctl") => options.ioctls.push(code(&parser.value()?.string()?)?),
             Arg::Long("link") => options.link = Some(parser.value()?.string()?),

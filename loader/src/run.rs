@@ -8,7 +8,9 @@ use kmdf_mock::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
 
 use crate::map::{LOADED, Mapped, Placing};
 use crate::pe::{Image, Refused};
-use crate::{BUG_CHECK, GOOD, REFUSED, REQUEST, USAGE, fault, frames, import, thunk, wdfldr};
+use crate::{
+    BUG_CHECK, GOOD, REFUSED, REQUEST, USAGE, fault, frames, harness, import, thunk, wdfldr,
+};
 
 /// Which engine of `kmdf-mock` runs the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct Options {
     pub cpus: u32,
     /// Devices that PnP finds before, and removes after.
     pub devices: u32,
+    /// What `kmdf_mock_argument` of a test driver says.
+    pub argument: String,
     /// Codes of requests that are sent one after the other, each with an empty input.
     pub ioctls: Vec<u32>,
     /// The symbolic link of the device that gets them; without one it is the device that takes requests.
@@ -91,6 +95,7 @@ impl Options {
             seed: 0,
             cpus: 4,
             devices: 0,
+            argument: String::new(),
             ioctls: Vec::new(),
             link: None,
             elsewhere: false,
@@ -114,6 +119,9 @@ impl Options {
         }
         if self.devices != 0 {
             line.push_str(&format!(" --devices {}", self.devices));
+        }
+        if !self.argument.is_empty() {
+            line.push_str(&format!(" --argument {}", self.argument));
         }
         for code in &self.ioctls {
             line.push_str(&format!(" --ioctl {code:#x}"));
@@ -281,6 +289,7 @@ pub fn run(options: &Options) -> i32 {
         replay: options.command(),
         notes: frames::notes,
     });
+    harness::set_argument(&options.argument);
     let given = options.clone();
     let result = match options.engine {
         Engine::Sim => options.machine.sim(options).run(move || inside(&given)),

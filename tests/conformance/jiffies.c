@@ -154,20 +154,20 @@ SCENARIO(J407)
 {
     unsigned long soon = jiffies + 10 * HZ, whole = past_second(soon, 0), past = jiffies - 5 * HZ - 7;
 
-    answer("whole", (long long)(round_jiffies(past_second(soon, 0)) - whole));
-    answer("little", (long long)(__round_jiffies(past_second(soon, HZ / 4 - 1), 0) - whole));
-    answer("quarter", (long long)(__round_jiffies(past_second(soon, HZ / 4), 0) - whole));
-    answer("less", (long long)(__round_jiffies(past_second(soon, HZ - 1), 0) - whole));
-    answer("up", (long long)(__round_jiffies_up(past_second(soon, 1), 0) - whole));
-    answer("up_whole", (long long)(__round_jiffies_up(past_second(soon, 0), 0) - whole));
-    answer("cpu2", (long long)(__round_jiffies(past_second(soon, 0), 2) - whole));
-    answer("cpu2_little", (long long)(__round_jiffies(past_second(soon, 50), 2) - whole));
-    answer("cpu2_quarter", (long long)(__round_jiffies(past_second(soon, 60), 2) - whole));
-    answer("cpu2_up", (long long)(__round_jiffies_up(past_second(soon, 0), 2) - whole));
+    answer("whole", (long)(round_jiffies(past_second(soon, 0)) - whole));
+    answer("little", (long)(__round_jiffies(past_second(soon, HZ / 4 - 1), 0) - whole));
+    answer("quarter", (long)(__round_jiffies(past_second(soon, HZ / 4), 0) - whole));
+    answer("less", (long)(__round_jiffies(past_second(soon, HZ - 1), 0) - whole));
+    answer("up", (long)(__round_jiffies_up(past_second(soon, 1), 0) - whole));
+    answer("up_whole", (long)(__round_jiffies_up(past_second(soon, 0), 0) - whole));
+    answer("cpu2", (long)(__round_jiffies(past_second(soon, 0), 2) - whole));
+    answer("cpu2_little", (long)(__round_jiffies(past_second(soon, 50), 2) - whole));
+    answer("cpu2_quarter", (long)(__round_jiffies(past_second(soon, 60), 2) - whole));
+    answer("cpu2_up", (long)(__round_jiffies_up(past_second(soon, 0), 2) - whole));
     answer("past", round_jiffies(past) == past);
     answer("relative", (jiffies + round_jiffies_relative(10 * HZ)) % HZ <= 1);
     answer("relative_up", (jiffies + round_jiffies_up_relative(10 * HZ)) % HZ <= 1);
-    answer("up_here", (long long)(round_jiffies_up(past_second(soon, 1)) - whole));
+    answer("up_here", (long)(round_jiffies_up(past_second(soon, 1)) - whole));
 }
 
 SCENARIO(J408)

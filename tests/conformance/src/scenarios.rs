@@ -134,7 +134,7 @@ fn codes(printed: &[String]) -> BTreeSet<&str> {
 }
 
 /// What a run of the scenario `id` has done beside its answer that it must not.
-fn amiss<R>(id: &str, ran: &Ran<R>) -> Option<String> {
+pub fn amiss<R>(id: &str, ran: &Ran<R>) -> Option<String> {
     let expected: BTreeSet<&str> = DIAGNOSTICS
         .iter()
         .filter(|(other, _)| *other == id)
@@ -154,8 +154,9 @@ fn amiss<R>(id: &str, ran: &Ran<R>) -> Option<String> {
     })
 }
 
-/// The machine of a group.
-fn kind(scenario: &Scenario) -> Kind {
+/// The machine of a scenario.
+#[must_use]
+pub fn kind(scenario: &Scenario) -> Kind {
     match scenario.group.as_str() {
         "timelines" => Kind::Timeline,
         _ => Kind::FourCpus,

@@ -169,7 +169,9 @@ fn counts(finding: &Finding, asked: &BTreeSet<&str>, all: bool) -> bool {
         | Finding::Askable(_)
         | Finding::AskedOfOne { .. }
         | Finding::RowIsGone(_)
-        | Finding::NotNamed(_) => true,
+        | Finding::NotNamed(_)
+        | Finding::KernelsDiffer { .. }
+        | Finding::MayNotDeviate(_) => true,
     }
 }
 

@@ -59,11 +59,13 @@ mkdir -p "$prefix"
 prefix=$(cd "$prefix" && pwd)
 export BOTTOMHALF_KMDF_MINOR=$minor BOTTOMHALF_HZ=$hz
 
-# build_host ARGUMENTS...: leaves the library in $built.
+# build_host ARGUMENTS...: leaves the library in $built. An older one goes first, for cargo may be told, by its
+# arguments or its configuration, to build elsewhere.
 build_host() {
+    built=$root/target/install/release/libbottomhalf_c.a
+    rm -f "$built"
     cargo build --manifest-path "$root/Cargo.toml" --target-dir "$root/target/install" --release \
         --package bottomhalf-c "$@"
-    built=$root/target/install/release/libbottomhalf_c.a
     installed=lib/libbottomhalf_c.a
 }
 
@@ -98,10 +100,11 @@ bottomhalf-c = { path = "../../../capi", default-features = false, features = ["
 panic = "abort"
 lto = "fat"
 TOML
+    built=$folder/target/$triple/release/bottomhalf_c_driver.lib
+    rm -f "$built"
     CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_RUSTFLAGS=${CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_RUSTFLAGS:--Ctarget-feature=+crt-static} \
         CARGO_TARGET_AARCH64_PC_WINDOWS_MSVC_RUSTFLAGS=${CARGO_TARGET_AARCH64_PC_WINDOWS_MSVC_RUSTFLAGS:--Ctarget-feature=+crt-static} \
         cargo build --manifest-path "$folder/Cargo.toml" --target-dir "$folder/target" --release --target "$triple" "$@"
-    built=$folder/target/$triple/release/bottomhalf_c_driver.lib
     installed=lib/windows/$platform/kmdf-1.$minor/bottomhalf_c.lib
 }
 

@@ -332,6 +332,7 @@ expect_failure 'the driver is for KMDF 1.31, and the host' consumer "$temporary/
 BOTTOMHALF_KMDF_MINOR=26 expect_failure 'but the library fits KMDF 1.27 to 1.33' \
     cargo check --offline --quiet --package bottomhalf-c
 expect_failure 'target-kmdf-version-minor in the manifest is 33' other_minor
+expect_failure 'cargo has made no' bash capi/install.sh --prefix "$temporary/nothing" -- --help
 expect_failure '--kmdf-minor is 26' bash capi/install.sh --prefix "$prefix" --kmdf-minor 26
 
 step "negative controls: symbols, layout, and a run that fails"

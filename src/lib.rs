@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`tasklet`], [`interrupt`], [`work`], [`on_cpu`], [`delayed_work`], [`workqueue`], [`system_queues`], [`init`], [`execute`], [`devm`], [`jiffies`]; [`linux`] for all | API | Linux's names and returns |
 //! | `typed`: `Tasklet`, `Work`, `DelayedWork`, `Workqueue` | API | the typed face, feature `alloc` |
+//! | `c_face` | API | what `bottomhalf-c` (`capi/`) adds for calls that only C can make |
 //! | `engine` | policy | state words, queues, flush, cancel, timers |
 //! | `kmdf` | backend | WDFDPC, WDFWORKITEM, WDFTIMER; the only place that names `wdk_sys` |
 //! | `sync` | bottom | atomics and the bare lock |

@@ -42,13 +42,14 @@ const fn family(prefix: &'static str, digits: Digits, first: u32, last: u32) -> 
 }
 
 /// Longest prefixes first where one is the beginning of another.
-const FAMILIES: [Family; 17] = [
+const FAMILIES: [Family; 18] = [
     family("BIND-", Digits::UpToThree, 1, 26),
     family("DS", Digits::One, 1, 5),
     family("D-", Digits::UpToThree, 1, 33),
     family("W-", Digits::UpToThree, 1, 34),
     family("T-", Digits::UpToThree, 1, 35),
     family("S-", Digits::UpToThree, 1, 15),
+    family("IO-", Digits::UpToThree, 1, 22),
     family("O-", Digits::UpToThree, 1, 21),
     family("N-", Digits::UpToThree, 1, 44),
     family("B-", Digits::UpToThree, 1, 70),
@@ -373,10 +374,11 @@ fn an_unknown_number_of_each_family_is_reported() {
         "33, DS",
         "6, R",
         "07, R",
-        "03c."
+        "03c, IO",
+        "-23."
     );
     let complaints = unresolved(&ids, "fixture", text);
-    assert_eq!(complaints.len(), 21, "{complaints:#?}");
+    assert_eq!(complaints.len(), 22, "{complaints:#?}");
     assert_eq!(
         complaints[0],
         concat!("fixture:1: D", "-34 is not in docs/facts.md"),

@@ -106,6 +106,11 @@ impl bottomhalf_attachment {
         place.addr() ^ 0x4248_0001
     }
 
+    /// The tag while an attach or a detach of the attachment at `place` is under way: it is nobody else's.
+    fn tag_between(place: *const Self) -> usize {
+        Self::tag_of(place) ^ 2
+    }
+
     /// Where the attach is noted.
     ///
     /// # Safety
@@ -219,22 +224,27 @@ unsafe fn attach(
     let Some(tag) = (unsafe { bottomhalf_attachment::tag(attachment, call) }) else {
         return Status::INVALID_PARAMETER.0;
     };
-    // ORDERING: Acquire, as in `attached`.
-    if tag.load(Ordering::Acquire) == bottomhalf_attachment::tag_of(attachment) {
+    let own = bottomhalf_attachment::tag_of(attachment);
+    let between = bottomhalf_attachment::tag_between(attachment);
+    // ORDERING: AcqRel: one caller takes it, after whoever had it before.
+    let take = |tag| (tag != own && tag != between).then_some(between);
+    let taken = tag.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+    if taken.is_err() {
         wrong_attachment(call, attachment.addr());
         return Status::INVALID_DEVICE_REQUEST.0;
     }
     // SAFETY: by the caller's word.
-    match unsafe { bottomhalf::attach(host, &config) } {
+    let (status, tag_after) = match unsafe { bottomhalf::attach(host, &config) } {
         Ok(made) => {
-            // SAFETY: it is not attached, so nobody else uses it.
+            // SAFETY: we alone have taken it, and it is not attached.
             unsafe { bottomhalf_attachment::place(attachment).write(made) };
-            // ORDERING: Release publishes the attachment.
-            tag.store(bottomhalf_attachment::tag_of(attachment), Ordering::Release);
-            STATUS_SUCCESS
+            (STATUS_SUCCESS, own)
         }
-        Err(status) => status.0,
-    }
+        Err(status) => (status.0, 0),
+    };
+    // ORDERING: Release publishes the attachment.
+    tag.store(tag_after, Ordering::Release);
+    status
 }
 
 /// [`bottomhalf::attach`] on a WDFDRIVER. Beyond its statuses: `STATUS_REVISION_MISMATCH` if the config does
@@ -298,18 +308,18 @@ pub unsafe extern "C" fn bottomhalf_detach(attachment: *mut bottomhalf_attachmen
         return;
     };
     let own = bottomhalf_attachment::tag_of(attachment);
+    let between = bottomhalf_attachment::tag_between(attachment);
     // ORDERING: AcqRel: one caller takes it, and finds what `attach` has written.
-    let taken = tag.compare_exchange(own, 0, Ordering::AcqRel, Ordering::Acquire);
+    let taken = tag.compare_exchange(own, between, Ordering::AcqRel, Ordering::Acquire);
     if taken.is_err() {
         return wrong_attachment(call, attachment.addr());
     }
     // SAFETY: it was attached, and we alone have taken the tag away; the memory stays. ManuallyDrop has the
     // layout of what is in it.
     let attached = unsafe { &mut *bottomhalf_attachment::place(attachment).cast() };
-    if !detach(attached) {
-        // ORDERING: Release, as in `attach`.
-        tag.store(own, Ordering::Release);
-    }
+    let tag_after = if detach(attached) { 0 } else { own };
+    // ORDERING: Release, as in `attach`.
+    tag.store(tag_after, Ordering::Release);
 }
 
 /// [`Attachment::freeze`]. An attachment that is not attached is reported (BH36, BH34).

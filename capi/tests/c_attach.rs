@@ -226,6 +226,83 @@ fn a_refused_detach_can_be_made_again() {
     });
 }
 
+/// An attachment that several threads are given.
+#[derive(Clone, Copy)]
+struct Shared(*mut bottomhalf_attachment);
+
+// SAFETY: the library is what keeps the threads apart; the memory stays for good.
+unsafe impl Send for Shared {}
+
+/// CAPI-3, BH36: of two attaches at once that are given the same attachment one is refused, and the image is
+/// attached once.
+#[test]
+fn of_two_attaches_at_once_one_is_refused() {
+    with_driver(&["BH36"], |driver| {
+        let (place, handle) = (Shared(attachment()), driver.handle().expose_provenance());
+        let threads = [1, 2].map(|cpu| {
+            world::spawn("attaches", Some(cpu), move || {
+                let place = place;
+                let driver = core::ptr::with_exposed_provenance_mut(handle);
+                // SAFETY: the driver is loaded, and the memory stays.
+                let status = unsafe { bottomhalf_attach_driver(driver, &config(), place.0) };
+                sim_assert!(status == STATUS_SUCCESS || status == STATUS_INVALID_DEVICE_REQUEST);
+            })
+        });
+        for thread in threads {
+            thread.join();
+        }
+        run_one_work();
+        // SAFETY: one of them has attached.
+        unsafe { bottomhalf_detach(place.0) };
+    });
+}
+
+/// CAPI-3, BH36: while an attachment is being detached it is none, neither to freeze nor to attach.
+#[test]
+fn an_attachment_that_is_being_detached_is_none() {
+    with_driver(&["BH36"; 3], |driver| {
+        let (place, work) = (Shared(attached(driver.handle())), Item::leaked());
+        HELD.with(|held| held.store(1, Ordering::Relaxed));
+        // SAFETY: the item stays for good; attached above.
+        unsafe {
+            bottomhalf_INIT_WORK(work, Some(waits));
+            sim_assert!(bottomhalf_schedule_work(work));
+        }
+        let other = world::spawn("detaches", None, move || {
+            let place = place;
+            // SAFETY: attached above.
+            unsafe { bottomhalf_detach(place.0) };
+        });
+        world::settle();
+        // SAFETY: memory of the driver.
+        unsafe {
+            bottomhalf_freeze(place.0);
+            let status = bottomhalf_attach_driver(driver.handle(), &config(), place.0);
+            sim_assert_eq!(status, STATUS_INVALID_DEVICE_REQUEST);
+            bottomhalf_detach(place.0);
+        }
+        HELD.with(|held| held.store(0, Ordering::Relaxed));
+        other.join();
+        // SAFETY: as above: it is detached.
+        unsafe {
+            let status = bottomhalf_attach_driver(driver.handle(), &config(), place.0);
+            sim_assert_eq!(status, STATUS_SUCCESS);
+            bottomhalf_detach(place.0);
+        }
+    });
+}
+
+thread_local! {
+    /// Whether [`waits`] has to wait, on this OS thread as [`RUNS`].
+    static HELD: AtomicU32 = const { AtomicU32::new(0) };
+}
+
+unsafe extern "C" fn waits(_item: *mut core::ffi::c_void) {
+    while HELD.with(|held| held.load(Ordering::Relaxed)) != 0 {
+        world::sleep_100ns(40_000);
+    }
+}
+
 /// CAPI-1: a second attach with another rule is refused with the status of Rust's attach.
 #[test]
 fn another_rule_is_refused() {

@@ -144,7 +144,7 @@ static inline void drain_workqueue(struct workqueue_struct *wq)
 
 /*
  * Drains @wq and frees it. Delayed works that are armed for it run once, at once, and are reported (BH10); no
- * more are armed (BH02). NULL is ignored. A system queue is left as it is (BH24).
+ * more are armed (BH02). NULL is reported (BH34). A system queue is left as it is (BH24).
  *
  * IRQL: = PASSIVE. Blocks.
  */

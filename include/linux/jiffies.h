@@ -30,7 +30,8 @@ BOTTOMHALF_STATIC_ASSERT(HZ >= 12 && HZ <= 12287, "bottomhalf: HZ is 12 to 12287
 #define MAX_JIFFY_OFFSET ((unsigned long)((LONG_MAX >> 1) - 1))
 
 /*
- * The time now in units of 1/HZ, as of the last tick. In Linux these are variables.
+ * The time now in units of 1/HZ, as of the last tick. In Linux these are variables; here no member, parameter
+ * or variable of a driver's can have the name.
  *
  * IRQL: any. Does not block.
  */

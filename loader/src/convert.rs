@@ -34,7 +34,7 @@ macro_rules! plain {
         }
     )*};
 }
-plain!(u8, i8, u16, u32, i32, u64, i64, bool);
+plain!(u8, i8, u16, u32, i32, u64, i64, usize, bool);
 
 macro_rules! pointers_to {
     ($($type:ty),* $(,)?) => {
@@ -46,6 +46,7 @@ pointers_to! {
     KEVENT, KDPC, DRIVER_OBJECT, _KTHREAD, _OBJECT_TYPE, _OBJECT_HANDLE_INFORMATION, _DEVICE_OBJECT,
     PROCESSOR_NUMBER, GROUP_AFFINITY, KDPC_WATCHDOG_INFORMATION, ntddk::EX_TIMER, ntddk::IO_WORKITEM,
     WDF_DRIVER_GLOBALS, WDFDEVICE_INIT, *mut WDFDEVICE_INIT, WDF_OBJECT_CONTEXT_TYPE_INFO,
+    usize, WDFQUEUE__, WDFREQUEST__, WDFQUEUE,
     WDFDRIVER__, WDFDEVICE__, WDFDPC__, WDFTIMER__, WDFWORKITEM__,
     WDFDRIVER, WDFDEVICE, WDFDPC, WDFTIMER, WDFWORKITEM,
 }
@@ -156,6 +157,9 @@ structures! {
     WDF_DRIVER_CONFIG: EvtDriverDeviceAdd EvtDriverUnload;
     WDF_DPC_CONFIG: EvtDpcFunc;
     WDF_WORKITEM_CONFIG: EvtWorkItemFunc;
+    // Those of KMDF 1.7 and 1.9 are shorter.
+    WDF_IO_QUEUE_CONFIG: EvtIoDefault EvtIoRead EvtIoWrite EvtIoDeviceControl EvtIoInternalDeviceControl EvtIoStop
+        EvtIoResume EvtIoCanceledOnQueue, sizes [80, 88, size_of::<Self>()];
     // Those of KMDF 1.7 and 1.11 are shorter.
     WDF_TIMER_CONFIG: EvtTimerFunc, sizes [24, 32, size_of::<Self>()];
 }

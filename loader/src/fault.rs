@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::map::{self, Mapped};
-use crate::{FAULT, frames, spin};
+use crate::{FAULT, emulate, frames};
 
 /// Bytes of the stack that the handler runs on.
 const STACK: usize = 256 << 10;
@@ -55,6 +55,7 @@ impl Text {
 /// Installs the handlers over those of the world, which is entered. `seconds`: how long the run may take.
 pub(crate) fn install(seconds: u32) {
     frames::prepare();
+    emulate::prepare();
     // SAFETY: the memory is leaked, so the stack is there as long as the thread.
     unsafe {
         let stack = libc::stack_t {
@@ -93,9 +94,7 @@ pub(crate) fn install(seconds: u32) {
 }
 
 extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    if signal == libc::SIGILL && at_pause(context)
-        || signal == libc::SIGTRAP && at_breakpoint(context)
-    {
+    if is_emulated(signal, info, context) || signal == libc::SIGTRAP && at_breakpoint(context) {
         return;
     }
     if REPORTING.swap(true, Ordering::Relaxed) {
@@ -103,19 +102,16 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
         unsafe { libc::_exit(FAULT) };
     }
     // SAFETY: the kernel passes valid structures.
-    let (address, code, registers) = unsafe {
+    let (info_now, registers) = unsafe {
         (
-            (*info).si_addr().addr(),
-            (*info).si_code,
+            &*info,
             &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs,
         )
     };
     let register = |index: c_int| registers[index as usize] as usize;
     let fault = Fault {
         signal,
-        // A fault of protection other than of a page has no address.
-        address: (signal == libc::SIGSEGV && code > 0 && code != libc::SI_KERNEL)
-            .then_some(address),
+        address: page_of(signal, info_now),
         writes: register(libc::REG_ERR) & 2 != 0,
         at: register(libc::REG_RIP),
         stack: register(libc::REG_RSP),
@@ -129,22 +125,42 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     unsafe { libc::_exit(FAULT) }
 }
 
-/// Whether the fault is that of a replaced `pause`, which is answered then.
-fn at_pause(context: *mut libc::c_void) -> bool {
-    // SAFETY: the kernel passes a valid structure, and takes the registers back from it.
-    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+/// Whether the instruction is one that is done for the driver.
+fn is_emulated(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) -> bool {
+    // SAFETY: the kernel passes valid structures, and takes the registers back from the second.
+    let (info, registers) = unsafe {
+        (
+            &*info,
+            &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs,
+        )
+    };
     let at = registers[libc::REG_RIP as usize] as usize;
-    let answers = map::LOADED.get().is_some_and(|image| image.is_pause(at));
+    let Some(image) = map::LOADED.get().filter(|image| image.is_code(at)) else {
+        return false;
+    };
+    let address = page_of(signal, info);
+    let answers = match signal {
+        libc::SIGILL => image.is_pause(at),
+        libc::SIGSEGV => emulate::answers(at, address),
+        _ => false,
+    };
     if answers {
-        // SAFETY: the fault is in the driver's code.
-        unsafe { spin::redirect(registers) };
+        // SAFETY: the fault is in the driver's code, and answered.
+        unsafe { emulate::redirect(registers, address.unwrap_or(0)) };
     }
     answers
 }
 
+/// The address of a fault of a page. Another fault of protection has none.
+fn page_of(signal: c_int, info: &libc::siginfo_t) -> Option<usize> {
+    let is_page = signal == libc::SIGSEGV && info.si_code > 0 && info.si_code != libc::SI_KERNEL;
+    // SAFETY: SIGSEGV has an address.
+    is_page.then(|| unsafe { info.si_addr() }.addr())
+}
+
 /// Whether the fault is that of a breakpoint of ours. The instruction runs again then.
 fn at_breakpoint(context: *mut libc::c_void) -> bool {
-    // SAFETY: as in `at_pause`.
+    // SAFETY: as in `is_emulated`.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     // The processor is behind the breakpoint, which is one byte.
     let at = registers[libc::REG_RIP as usize] - 1;

@@ -7,7 +7,7 @@ use kmdf_mock::world::{self, Interrupt, Thread};
 
 use crate::convert::{self, Entry};
 
-/// Under the names of `kmdf_mock.h`, and two that a program on the host has no need of.
+/// Under the names of `kmdf_mock.h`.
 pub(crate) static CALLS: &[(&str, Entry)] = &[
     ("kmdf_mock_spawn", Entry(spawn as *const ())),
     ("kmdf_mock_join", Entry(join as *const ())),
@@ -26,6 +26,7 @@ pub(crate) static CALLS: &[(&str, Entry)] = &[
     ("kmdf_mock_pause", Entry(pause as *const ())),
     ("kmdf_mock_seed", Entry(seed as *const ())),
     ("kmdf_mock_debug_print", Entry(debug_print as *const ())),
+    ("kmdf_mock_reports", Entry(reports as *const ())),
     ("kmdf_mock_log", Entry(log as *const ())),
     ("kmdf_mock_assert", Entry(assert as *const ())),
     ("kmdf_mock_argument", Entry(argument as *const ())),
@@ -189,14 +190,14 @@ unsafe extern "win64" fn debug_print(line: *const c_char) {
     world::debug_print(&line);
 }
 
-/// Writes at most `size` bytes of `text` with a zero at the end, and returns the length of the whole.
+/// Writes `text` to the driver's buffer, cut off to its size and ended with a zero. Returns the bytes of all of it.
 ///
 /// # Safety
-/// `buffer` has `size` bytes.
+/// `buffer` is NULL, or has room for `size` bytes.
 unsafe fn give(text: &str, buffer: *mut u8, size: usize) -> usize {
-    if size != 0 {
+    if !buffer.is_null() && size > 0 {
         let length = text.len().min(size - 1);
-        // SAFETY: by the caller's word.
+        // SAFETY: by the caller's word there is room for the text and its zero.
         unsafe {
             std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, length);
             buffer.add(length).write(0);
@@ -205,9 +206,28 @@ unsafe fn give(text: &str, buffer: *mut u8, size: usize) -> usize {
     text.len()
 }
 
-unsafe extern "win64" fn log(buffer: *mut u8, size: usize) -> usize {
+unsafe extern "win64" fn reports(buffer: *mut u8, size: usize) -> usize {
+    let log = world::debug_log();
+    let code = |line: &String| {
+        Some(
+            line.strip_prefix("bottomhalf ")?
+                .split(' ')
+                .next()?
+                .to_owned(),
+        )
+    };
+    let codes: Vec<String> = log.iter().filter_map(code).collect();
     // SAFETY: by the driver's word.
-    unsafe { give(&world::debug_log().join("\n"), buffer, size) }
+    unsafe { give(&codes.join(" "), buffer, size) }
+}
+
+unsafe extern "win64" fn log(buffer: *mut u8, size: usize) -> usize {
+    let text: String = world::debug_log()
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect();
+    // SAFETY: by the driver's word.
+    unsafe { give(&text, buffer, size) }
 }
 
 /// What `--argument` of the command line says.
@@ -217,7 +237,7 @@ unsafe extern "win64" fn argument(buffer: *mut u8, size: usize) -> usize {
     unsafe { give(text, buffer, size) }
 }
 
-/// A line to standard output, which has nothing else.
+/// A line to standard output.
 unsafe extern "win64" fn answer(line: *const c_char) {
     // SAFETY: by the driver's word.
     println!("{}", unsafe { text_of(line, "") });

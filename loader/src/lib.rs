@@ -6,6 +6,7 @@
 
 mod convert;
 mod cover;
+mod emulate;
 mod fault;
 mod frames;
 mod harness;
@@ -25,6 +26,8 @@ pub use run::{Engine, Machine, Options, run};
 
 /// The exit status of a run that went well.
 pub const GOOD: i32 = 0;
+/// The exit status of a run in which a request to the driver failed.
+pub const REQUEST: i32 = 1;
 /// The exit status of a command line that cannot be understood, and of a file that cannot be read.
 pub const USAGE: i32 = 2;
 /// The exit status of a bug check.

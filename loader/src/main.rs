@@ -1,5 +1,4 @@
-//! `kmdf-loader [--engine sim|live] [--seed N] [--cpus N] [--devices N] [--machine conformance|timeline]
-//! [--argument TEXT] [--elsewhere] [--coverage FILE] [--limit SECONDS] driver.sys`
+//! `kmdf-loader [options] driver.sys`: the options are described in the README.
 
 use std::path::PathBuf;
 
@@ -19,6 +18,19 @@ fn options() -> Result<Options, lexopt::Error> {
                     other => return Err(format!("{other:?} is no engine: sim or live").into()),
                 };
             }
+            Arg::Long("machine") => {
+                options.machine = match parser.value()?.string()?.as_str() {
+                    "usual" => Machine::Usual,
+                    "scenarios" => Machine::Scenarios,
+                    "timeline" => Machine::Timeline,
+                    other => {
+                        return Err(format!(
+                            "{other:?} is no machine: usual, scenarios or timeline"
+                        )
+                        .into());
+                    }
+                };
+            }
             Arg::Long("seed") => options.seed = parser.value()?.parse()?,
             Arg::Long("cpus") => {
                 options.cpus = parser.value()?.parse()?;
@@ -27,13 +39,10 @@ fn options() -> Result<Options, lexopt::Error> {
                 }
             }
             Arg::Long("devices") => options.devices = parser.value()?.parse()?,
-            Arg::Long("machine") => {
-                let name = parser.value()?.string()?;
-                options.machine = Machine::named(&name)
-                    .ok_or_else(|| format!("{name:?} is no machine: conformance or timeline"))?;
-            }
             Arg::Long("argument") => options.argument = parser.value()?.string()?,
             Arg::Long("elsewhere") => options.elsewhere = true,
+            Arg::Long("ioctl") => options.ioctls.push(code(&parser.value()?.string()?)?),
+            Arg::Long("link") => options.link = Some(parser.value()?.string()?),
             Arg::Long("coverage") => options.coverage = Some(parser.value()?.into()),
             Arg::Long("limit") => options.limit = parser.value()?.parse()?,
             Arg::Value(path) if options.path.as_os_str().is_empty() => options.path = path.into(),
@@ -44,6 +53,15 @@ fn options() -> Result<Options, lexopt::Error> {
         return Err("say which driver".into());
     }
     Ok(options)
+}
+
+/// A number, decimal, or hexadecimal after `0x`.
+fn code(text: &str) -> Result<u32, lexopt::Error> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| format!("{text:?} is no control code").into())
 }
 
 fn main() {

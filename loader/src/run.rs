@@ -1,13 +1,16 @@
 //! One run of one image in one process.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
-use kmdf_mock::world::{self, Driver, Live, Preemption, Program, Sim};
+use kmdf_mock::world::{self, Driver, IoStatus, Live, Preemption, Program, Sim};
 use kmdf_mock::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
 
 use crate::map::{LOADED, Mapped, Placing};
 use crate::pe::{Image, Refused};
-use crate::{BUG_CHECK, GOOD, REFUSED, USAGE, fault, frames, harness, import, thunk, wdfldr};
+use crate::{
+    BUG_CHECK, GOOD, REFUSED, REQUEST, USAGE, fault, frames, harness, import, thunk, wdfldr,
+};
 
 /// Which engine of `kmdf-mock` runs the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,39 +21,21 @@ pub enum Engine {
     Live,
 }
 
-/// What a simulated machine is like, beside its CPUs. Those of the conformance scenarios are the ones that the
-/// runner of these on the host makes.
+/// What the simulated machine is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Machine {
-    /// The mock's usual one.
+    /// As the mock makes it.
     Usual,
-    /// A tick per jiffy at 250 Hz, 16 system workers, and a watchdog that lets tasklets wait for seconds.
-    Conformance,
-    /// The same, and threads get the CPU by their priorities alone, and timers expire on the tick: for scenarios
-    /// that say when something happens.
+    /// As the conformance scenarios want it: a tick per jiffy, sixteen workers, a patient watchdog.
+    Scenarios,
+    /// That with one CPU, which is given away by priorities and quanta alone, and timers on the tick.
     Timeline,
 }
 
 impl Machine {
-    /// The machine of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "conformance" => Some(Self::Conformance),
-            "timeline" => Some(Self::Timeline),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> Option<&'static str> {
-        match self {
-            Self::Usual => None,
-            Self::Conformance => Some("conformance"),
-            Self::Timeline => Some("timeline"),
-        }
-    }
-
-    /// Makes `sim` one.
-    fn of(self, sim: Sim) -> Sim {
+    /// The simulation of `options`.
+    fn sim(self, options: &Options) -> Sim {
+        let sim = Sim::new(options.seed).cpus(options.cpus);
         if self == Self::Usual {
             return sim;
         }
@@ -58,18 +43,18 @@ impl Machine {
             .tick_100ns(40_000)
             .workers(16)
             .watchdog_100ns(20 * SECOND, 60 * SECOND);
-        match self {
-            Self::Usual | Self::Conformance => sim,
-            Self::Timeline => sim
-                .preemption(Preemption::Never)
-                .by_priority()
-                .point_100ns(0)
-                .timers_on_time(),
+        if self == Self::Scenarios {
+            return sim;
         }
+        sim.cpus(1)
+            .preemption(Preemption::Never)
+            .by_priority()
+            .point_100ns(0)
+            .timers_on_time()
     }
 }
 
-/// 100 ns units in a second.
+/// A second in 100 ns.
 const SECOND: u64 = 10_000_000;
 
 /// What to run, and on what.
@@ -77,16 +62,20 @@ const SECOND: u64 = 10_000_000;
 pub struct Options {
     /// Who runs the machine.
     pub engine: Engine,
+    /// What a simulated machine is like.
+    pub machine: Machine,
     /// The seed of a simulation.
     pub seed: u64,
     /// CPUs of the machine.
     pub cpus: u32,
     /// Devices that PnP finds before, and removes after.
     pub devices: u32,
-    /// What else the machine of a simulation is.
-    pub machine: Machine,
-    /// What `kmdf_mock_argument` of a test driver says.
+    /// What `kmdf_mock_argument` says to a test driver.
     pub argument: String,
+    /// Codes of requests that are sent one after the other, each with an empty input.
+    pub ioctls: Vec<u32>,
+    /// The symbolic link of the device that gets them; without one it is the device that takes requests.
+    pub link: Option<String>,
     /// Whether the image may not be where it was linked for.
     pub elsewhere: bool,
     /// The file that is to say which instructions have run.
@@ -102,11 +91,13 @@ impl Options {
     pub fn new(path: PathBuf) -> Self {
         Self {
             engine: Engine::Sim,
+            machine: Machine::Usual,
             seed: 0,
             cpus: 4,
             devices: 0,
-            machine: Machine::Usual,
             argument: String::new(),
+            ioctls: Vec::new(),
+            link: None,
             elsewhere: false,
             coverage: None,
             limit: 120,
@@ -121,14 +112,22 @@ impl Options {
             Engine::Live => "live".to_owned(),
         };
         let mut line = format!("replay: kmdf-loader --engine {engine} --cpus {}", self.cpus);
+        match self.machine {
+            Machine::Usual => {}
+            Machine::Scenarios => line.push_str(" --machine scenarios"),
+            Machine::Timeline => line.push_str(" --machine timeline"),
+        }
         if self.devices != 0 {
             line.push_str(&format!(" --devices {}", self.devices));
         }
-        if let Some(name) = self.machine.name() {
-            line.push_str(&format!(" --machine {name}"));
-        }
         if !self.argument.is_empty() {
             line.push_str(&format!(" --argument {}", self.argument));
+        }
+        for code in &self.ioctls {
+            line.push_str(&format!(" --ioctl {code:#x}"));
+        }
+        if let Some(link) = &self.link {
+            line.push_str(&format!(" --link '{link}'"));
         }
         if self.elsewhere {
             line.push_str(" --elsewhere");
@@ -190,7 +189,7 @@ fn left_unbound(when: &str) {
 const LATE: u64 = 1_000_000;
 
 /// What happens on the machine.
-fn inside(options: &Options) {
+fn inside(options: &Options) -> i32 {
     fault::install(options.limit);
     let driver = Driver::load_entry(enter).unwrap_or_else(|status| {
         world::fail(
@@ -201,11 +200,58 @@ fn inside(options: &Options) {
     for _ in 0..options.devices {
         driver.add_device();
     }
+    let status = requests(&driver, options);
     world::settle();
     driver.unload();
     left_unbound("the driver was unloaded");
     LOADED.get().expect("the image is mapped").unload();
     world::sleep_100ns(LATE);
+    status
+}
+
+/// Bytes of output that a request has room for.
+const OUTPUT: usize = 64 << 10;
+
+/// Sends the requests and prints what comes back. Returns the exit status: whether all succeeded.
+fn requests(driver: &Driver, options: &Options) -> i32 {
+    let mut exit = GOOD;
+    for &code in &options.ioctls {
+        let answer = match &options.link {
+            Some(link) => world::ioctl(link.as_str(), code, &[], OUTPUT),
+            None => request_of_any(driver, code),
+        };
+        let text = String::from_utf8_lossy(&answer.output);
+        print!("{}", text.trim_end_matches('\0'));
+        // A fault later on ends the process without it.
+        let _ = std::io::stdout().flush();
+        if answer.status < 0 {
+            eprintln!(
+                "kmdf-loader: request {code:#x} ended with {:#010x}",
+                answer.status
+            );
+            exit = REQUEST;
+        }
+    }
+    exit
+}
+
+/// `STATUS_INVALID_DEVICE_REQUEST`, `STATUS_NO_SUCH_DEVICE`: what devices say that take no requests.
+const NOT_TAKEN: [NTSTATUS; 2] = [0xC000_0010_u32 as i32, 0xC000_000E_u32 as i32];
+
+/// Sends a request to the first of the driver's devices that takes it.
+fn request_of_any(driver: &Driver, code: u32) -> IoStatus {
+    let mut last = IoStatus {
+        status: NOT_TAKEN[1],
+        information: 0,
+        output: Vec::new(),
+    };
+    for device in driver.devices() {
+        last = world::ioctl(device, code, &[], OUTPUT);
+        if !NOT_TAKEN.contains(&last.status) {
+            break;
+        }
+    }
+    last
 }
 
 /// Maps the image of `options` as that of this process.
@@ -246,10 +292,7 @@ pub fn run(options: &Options) -> i32 {
     harness::set_argument(&options.argument);
     let given = options.clone();
     let result = match options.engine {
-        Engine::Sim => options
-            .machine
-            .of(Sim::new(options.seed).cpus(options.cpus))
-            .run(move || inside(&given)),
+        Engine::Sim => options.machine.sim(options).run(move || inside(&given)),
         Engine::Live => Live::new().cpus(options.cpus).run(move || inside(&given)),
     };
     if let (Some(file), Some(lines)) = (&options.coverage, LOADED.get().and_then(Mapped::coverage))
@@ -259,7 +302,7 @@ pub fn run(options: &Options) -> i32 {
         return USAGE;
     }
     match result {
-        Ok(()) => GOOD,
+        Ok(status) => status,
         Err(failure) => {
             eprintln!("{failure}");
             BUG_CHECK

@@ -24,6 +24,29 @@ wrappers! {
         globals: PWDF_DRIVER_GLOBALS, init: *mut PWDFDEVICE_INIT, attributes: PWDF_OBJECT_ATTRIBUTES,
         device: *mut WDFDEVICE
     ) -> NTSTATUS;
+    WdfDeviceCreateSymbolicLink[WdfDeviceCreateSymbolicLinkTableIndex](
+        globals: PWDF_DRIVER_GLOBALS, device: WDFDEVICE, name: PCUNICODE_STRING
+    ) -> NTSTATUS;
+    WdfIoQueueCreate[WdfIoQueueCreateTableIndex](
+        globals: PWDF_DRIVER_GLOBALS, device: WDFDEVICE, config: PWDF_IO_QUEUE_CONFIG,
+        attributes: PWDF_OBJECT_ATTRIBUTES, queue: *mut WDFQUEUE
+    ) -> NTSTATUS;
+    WdfIoQueueGetDevice[WdfIoQueueGetDeviceTableIndex](globals: PWDF_DRIVER_GLOBALS, queue: WDFQUEUE) -> WDFDEVICE;
+    WdfRequestComplete[WdfRequestCompleteTableIndex](
+        globals: PWDF_DRIVER_GLOBALS, request: WDFREQUEST, status: NTSTATUS
+    );
+    WdfRequestCompleteWithInformation[WdfRequestCompleteWithInformationTableIndex](
+        globals: PWDF_DRIVER_GLOBALS, request: WDFREQUEST, status: NTSTATUS, information: ULONG_PTR
+    );
+    WdfRequestRetrieveInputBuffer[WdfRequestRetrieveInputBufferTableIndex](
+        globals: PWDF_DRIVER_GLOBALS, request: WDFREQUEST, required: usize, buffer: *mut PVOID, length: *mut usize
+    ) -> NTSTATUS;
+    WdfRequestRetrieveOutputBuffer[WdfRequestRetrieveOutputBufferTableIndex](
+        globals: PWDF_DRIVER_GLOBALS, request: WDFREQUEST, required: usize, buffer: *mut PVOID, length: *mut usize
+    ) -> NTSTATUS;
+    WdfRequestSetInformation[WdfRequestSetInformationTableIndex](
+        globals: PWDF_DRIVER_GLOBALS, request: WDFREQUEST, information: ULONG_PTR
+    );
     WdfDpcCreate[WdfDpcCreateTableIndex](
         globals: PWDF_DRIVER_GLOBALS, config: PWDF_DPC_CONFIG, attributes: PWDF_OBJECT_ATTRIBUTES,
         dpc: *mut WDFDPC

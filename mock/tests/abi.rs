@@ -74,6 +74,11 @@ structures! { structures:
         Size, EvtTimerFunc, Period, AutomaticSerialization, TolerableDelay,
         UseHighResolutionTimer,
     }
+    _WDF_IO_QUEUE_CONFIG {
+        Size, DispatchType, PowerManaged, AllowZeroLengthRequests, DefaultQueue, EvtIoDefault,
+        EvtIoRead, EvtIoWrite, EvtIoDeviceControl, EvtIoInternalDeviceControl, EvtIoStop,
+        EvtIoResume, EvtIoCanceledOnQueue, Settings, Driver,
+    }
     _LARGE_INTEGER { QuadPart }
     _KEVENT { Header }
     _PROCESSOR_NUMBER { Group, Number, Reserved }
@@ -102,7 +107,10 @@ enumerations! { enumerations:
         WdfWorkItemEnqueueTableIndex, WdfWorkItemGetParentObjectTableIndex,
         WdfWorkItemFlushTableIndex, WdfFunctionTableNumEntries,
         WdfObjectReferenceActualTableIndex, WdfObjectDereferenceActualTableIndex,
-        WdfObjectCreateTableIndex,
+        WdfObjectCreateTableIndex, WdfDeviceCreateSymbolicLinkTableIndex,
+        WdfIoQueueCreateTableIndex, WdfIoQueueGetDeviceTableIndex, WdfRequestCompleteTableIndex,
+        WdfRequestCompleteWithInformationTableIndex, WdfRequestRetrieveInputBufferTableIndex,
+        WdfRequestRetrieveOutputBufferTableIndex, WdfRequestSetInformationTableIndex,
     }
     _WDF_EXECUTION_LEVEL {
         WdfExecutionLevelInvalid, WdfExecutionLevelInheritFromParent, WdfExecutionLevelPassive,
@@ -116,6 +124,11 @@ enumerations! { enumerations:
     _WDF_DRIVER_INIT_FLAGS {
         WdfDriverInitNonPnpDriver, WdfDriverInitNoDispatchOverride, WdfVerifyOn, WdfVerifierOn,
         WdfDriverInitCompanion,
+    }
+    _WDF_TRI_STATE { WdfFalse, WdfTrue, WdfUseDefault }
+    _WDF_IO_QUEUE_DISPATCH_TYPE {
+        WdfIoQueueDispatchInvalid, WdfIoQueueDispatchSequential, WdfIoQueueDispatchParallel,
+        WdfIoQueueDispatchManual, WdfIoQueueDispatchMax,
     }
     _EVENT_TYPE { NotificationEvent, SynchronizationEvent }
     _KWAIT_REASON { Executive, DelayExecution, UserRequest }
@@ -236,6 +249,26 @@ fn constants_have_their_documented_values() {
     assert_eq!(status(STATUS_INSUFFICIENT_RESOURCES), 0xC000_009A);
     assert_eq!(status(STATUS_NOT_SUPPORTED), 0xC000_00BB);
     assert_eq!(status(STATUS_CANNOT_DELETE), 0xC000_0121);
+    assert_eq!(status(STATUS_PENDING), 0x0000_0103);
+    assert_eq!(status(STATUS_NO_SUCH_DEVICE), 0xC000_000E);
+    assert_eq!(status(STATUS_BUFFER_TOO_SMALL), 0xC000_0023);
+    assert_eq!(status(STATUS_OBJECT_NAME_NOT_FOUND), 0xC000_0034);
+    assert_eq!(status(STATUS_OBJECT_NAME_COLLISION), 0xC000_0035);
+    assert_eq!(status(STATUS_INTERNAL_ERROR), 0xC000_00E5);
+    assert_eq!(status(STATUS_INVALID_PARAMETER_4), 0xC000_00F2);
+    assert_eq!(status(STATUS_CANCELLED), 0xC000_0120);
+    assert_eq!(status(STATUS_INVALID_DEVICE_STATE), 0xC000_0184);
+    assert_eq!(status(STATUS_WDF_NO_CALLBACK), 0xC020_020B);
+    assert_eq!(
+        [
+            METHOD_BUFFERED,
+            METHOD_IN_DIRECT,
+            METHOD_OUT_DIRECT,
+            METHOD_NEITHER
+        ],
+        [0, 1, 2, 3]
+    );
+    assert_eq!((FILE_DEVICE_UNKNOWN, FILE_ANY_ACCESS), (0x22, 0));
     assert_eq!(status(STATUS_WDF_OBJECT_ATTRIBUTES_INVALID), 0xC020_0209);
     assert_eq!(status(STATUS_WDF_INCOMPATIBLE_EXECUTION_LEVEL), 0xC020_020C);
     assert_eq!(

@@ -14,6 +14,8 @@
 mod constants;
 #[path = "../../../mock/src/abi/functions.rs"]
 mod functions;
+#[path = "../../../mock/src/abi/io.rs"]
+mod io;
 #[path = "../../../mock/src/abi/processor.rs"]
 mod processor;
 #[path = "../../../mock/src/abi/types.rs"]
@@ -21,6 +23,7 @@ mod types;
 
 pub use constants::*;
 pub use functions::*;
+pub use io::*;
 pub use processor::*;
 pub use types::*;
 

@@ -2,6 +2,7 @@
 /* Never gives the CPU back. */
 /* expect: 112 the run takes longer than its limit */
 /* options: --limit 2 */
+/* engines: sim */
 #include "driver.h"
 
 static volatile int stop;

@@ -1,5 +1,6 @@
 //! The WDF function table: indices and prototypes. Read by `wdk-macros`: no macros in this file.
 
+use super::io::*;
 use super::types::*;
 
 pub mod _WDFFUNCENUM {
@@ -9,17 +10,25 @@ pub mod _WDFFUNCENUM {
     pub const WdfDeviceInitFreeTableIndex: Type = 54;
     pub const WdfDeviceInitAssignNameTableIndex: Type = 67;
     pub const WdfDeviceCreateTableIndex: Type = 75;
+    pub const WdfDeviceCreateSymbolicLinkTableIndex: Type = 80;
     pub const WdfDpcCreateTableIndex: Type = 111;
     pub const WdfDpcEnqueueTableIndex: Type = 112;
     pub const WdfDpcCancelTableIndex: Type = 113;
     pub const WdfDpcGetParentObjectTableIndex: Type = 114;
     pub const WdfDpcWdmGetDpcTableIndex: Type = 115;
     pub const WdfDriverCreateTableIndex: Type = 116;
+    pub const WdfIoQueueCreateTableIndex: Type = 152;
+    pub const WdfIoQueueGetDeviceTableIndex: Type = 157;
     pub const WdfObjectGetTypedContextWorkerTableIndex: Type = 202;
     pub const WdfObjectReferenceActualTableIndex: Type = 205;
     pub const WdfObjectDereferenceActualTableIndex: Type = 206;
     pub const WdfObjectCreateTableIndex: Type = 207;
     pub const WdfObjectDeleteTableIndex: Type = 208;
+    pub const WdfRequestCompleteTableIndex: Type = 263;
+    pub const WdfRequestCompleteWithInformationTableIndex: Type = 265;
+    pub const WdfRequestRetrieveInputBufferTableIndex: Type = 269;
+    pub const WdfRequestRetrieveOutputBufferTableIndex: Type = 270;
+    pub const WdfRequestSetInformationTableIndex: Type = 275;
     pub const WdfTimerCreateTableIndex: Type = 318;
     pub const WdfTimerStartTableIndex: Type = 319;
     pub const WdfTimerStopTableIndex: Type = 320;
@@ -165,4 +174,59 @@ pub type PFN_WDFWORKITEMGETPARENTOBJECT = ::core::option::Option<
 >;
 pub type PFN_WDFWORKITEMFLUSH = ::core::option::Option<
     unsafe extern "C" fn(DriverGlobals: PWDF_DRIVER_GLOBALS, WorkItem: WDFWORKITEM),
+>;
+pub type PFN_WDFDEVICECREATESYMBOLICLINK = ::core::option::Option<
+    unsafe extern "C" fn(
+        DriverGlobals: PWDF_DRIVER_GLOBALS,
+        Device: WDFDEVICE,
+        SymbolicLinkName: PCUNICODE_STRING,
+    ) -> NTSTATUS,
+>;
+pub type PFN_WDFIOQUEUECREATE = ::core::option::Option<
+    unsafe extern "C" fn(
+        DriverGlobals: PWDF_DRIVER_GLOBALS,
+        Device: WDFDEVICE,
+        Config: PWDF_IO_QUEUE_CONFIG,
+        QueueAttributes: PWDF_OBJECT_ATTRIBUTES,
+        Queue: *mut WDFQUEUE,
+    ) -> NTSTATUS,
+>;
+pub type PFN_WDFIOQUEUEGETDEVICE = ::core::option::Option<
+    unsafe extern "C" fn(DriverGlobals: PWDF_DRIVER_GLOBALS, Queue: WDFQUEUE) -> WDFDEVICE,
+>;
+pub type PFN_WDFREQUESTCOMPLETE = ::core::option::Option<
+    unsafe extern "C" fn(DriverGlobals: PWDF_DRIVER_GLOBALS, Request: WDFREQUEST, Status: NTSTATUS),
+>;
+pub type PFN_WDFREQUESTCOMPLETEWITHINFORMATION = ::core::option::Option<
+    unsafe extern "C" fn(
+        DriverGlobals: PWDF_DRIVER_GLOBALS,
+        Request: WDFREQUEST,
+        Status: NTSTATUS,
+        Information: ULONG_PTR,
+    ),
+>;
+pub type PFN_WDFREQUESTRETRIEVEINPUTBUFFER = ::core::option::Option<
+    unsafe extern "C" fn(
+        DriverGlobals: PWDF_DRIVER_GLOBALS,
+        Request: WDFREQUEST,
+        MinimumRequiredLength: usize,
+        Buffer: *mut PVOID,
+        Length: *mut usize,
+    ) -> NTSTATUS,
+>;
+pub type PFN_WDFREQUESTRETRIEVEOUTPUTBUFFER = ::core::option::Option<
+    unsafe extern "C" fn(
+        DriverGlobals: PWDF_DRIVER_GLOBALS,
+        Request: WDFREQUEST,
+        MinimumRequiredSize: usize,
+        Buffer: *mut PVOID,
+        Length: *mut usize,
+    ) -> NTSTATUS,
+>;
+pub type PFN_WDFREQUESTSETINFORMATION = ::core::option::Option<
+    unsafe extern "C" fn(
+        DriverGlobals: PWDF_DRIVER_GLOBALS,
+        Request: WDFREQUEST,
+        Information: ULONG_PTR,
+    ),
 >;

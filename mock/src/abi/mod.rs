@@ -24,12 +24,14 @@
 mod constants;
 mod functions;
 mod inspect;
+mod io;
 mod processor;
 mod types;
 mod wdf_status;
 
 pub use constants::*;
 pub use functions::*;
+pub use io::*;
 pub use processor::*;
 pub use types::*;
 pub use wdf_status::*;

@@ -39,6 +39,12 @@ impl Allow {
         scope: false,
         parent: true,
     };
+    /// All of them: queue.
+    pub(super) const EVERYTHING: Self = Self {
+        execution_level: true,
+        scope: true,
+        parent: true,
+    };
     /// Both, but no parent: driver, device.
     pub(super) const BOTH: Self = Self {
         execution_level: true,

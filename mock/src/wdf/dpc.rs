@@ -106,9 +106,13 @@ fn initialize(
 fn body(object: &Object) -> &DpcBody {
     match &object.body {
         Body::Dpc(body) => body,
-        Body::Driver(_) | Body::Device(_) | Body::General | Body::WorkItem(_) | Body::Timer(_) => {
-            unreachable!("{object:?} is not a WDFDPC")
-        }
+        Body::Driver(_)
+        | Body::Device(_)
+        | Body::General
+        | Body::WorkItem(_)
+        | Body::Timer(_)
+        | Body::Queue(_)
+        | Body::Request(_) => unreachable!("{object:?} is not a WDFDPC"),
     }
 }
 

@@ -185,9 +185,13 @@ pub(super) fn constraints(
 pub(super) fn body_of(object: &Object) -> &DriverBody {
     match &object.body {
         Body::Driver(body) => body,
-        Body::Device(_) | Body::General | Body::Dpc(_) | Body::WorkItem(_) | Body::Timer(_) => {
-            unreachable!("{object:?} is not a WDFDRIVER")
-        }
+        Body::Device(_)
+        | Body::General
+        | Body::Dpc(_)
+        | Body::WorkItem(_)
+        | Body::Timer(_)
+        | Body::Queue(_)
+        | Body::Request(_) => unreachable!("{object:?} is not a WDFDRIVER"),
     }
 }
 

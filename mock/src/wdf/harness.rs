@@ -35,15 +35,17 @@ impl State {
     }
 
     fn live_devices(&self, role: Role) -> Vec<Arc<Object>> {
-        let addresses = self
-            .devices
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut live = self.all_live_devices();
+        live.retain(|device| device::role(device) == role);
+        live
+    }
+
+    fn all_live_devices(&self) -> Vec<Arc<Object>> {
+        let addresses = lock(&self.devices).clone();
         let live = addresses
             .into_iter()
             .filter_map(|address| wdf().registry.find(address));
-        live.filter(|device| device::role(device) == role).collect()
+        live.collect()
     }
 
     fn run_on_unload(&self) {
@@ -132,6 +134,15 @@ impl Driver {
             .map_or(std::ptr::null_mut(), |driver| driver.handle().cast())
     }
 
+    /// The devices that there are now, in the order of their creation.
+    pub fn devices(&self) -> Vec<WDFDEVICE> {
+        let devices = wdf().harness.all_live_devices();
+        devices
+            .iter()
+            .map(|device| device.handle().cast())
+            .collect()
+    }
+
     /// PnP finds a device: calls the driver's device-add callback.
     ///
     /// # Errors
@@ -161,6 +172,9 @@ impl Driver {
                 self.remove_device(made);
             }
             return Err(status);
+        }
+        if let Some(device) = devices.get(before) {
+            device::start(device);
         }
         made.ok_or(STATUS_INVALID_DEVICE_REQUEST)
     }
@@ -236,6 +250,10 @@ impl Driver {
         let harness = &wdf().harness;
         for device in harness.live_devices(Role::Pnp) {
             device::remove(&device);
+        }
+        // IO-21: NT does not unload a driver whose devices are open.
+        for device in harness.live_devices(Role::Control) {
+            device::shut(&device);
         }
         let pnp = wdf()
             .driver()

@@ -8,6 +8,7 @@ use crate::ntddk::{self, PEX_TIMER, PIO_WORKITEM};
 use crate::world;
 pub(super) use crate::world::Verifier;
 use crate::world::counters::Counters;
+use crate::world::pool;
 use crate::world::state::current;
 
 /// The tag of the framework's pool blocks.
@@ -112,6 +113,26 @@ pub(super) fn allocate(size: usize) -> Option<*mut u8> {
 pub(super) fn free(block: *mut u8) {
     // SAFETY: the block came from `allocate`, and its owner frees it once.
     unsafe { ntddk::ExFreePoolWithTag(block.cast(), TAG) };
+}
+
+/// A buffer of the I/O manager, no allocation of the driver: filled with what happens to lie there;
+/// zero for no bytes.
+pub(super) fn system_buffer(size: usize) -> usize {
+    if size == 0 {
+        return 0;
+    }
+    let name = pool::Name::Text("the buffer of an IOCTL");
+    pool::alloc_bytes(current(), size, 16, 0xA5, name) as usize
+}
+
+/// Gives a buffer of [`system_buffer`] back; an access from now on is a failure.
+pub(super) fn free_system_buffer(address: usize) {
+    pool::free_bytes(current(), address as *mut u8);
+}
+
+/// A call of the harness that waits: only below DISPATCH.
+pub(super) fn check_wait(name: &str) {
+    crate::nt::wait::check_irql(current(), name, None);
 }
 
 /// `KeFlushQueuedDpcs`.

@@ -17,8 +17,11 @@
 //!   framework is suspected not to (T-10).
 //! - The 60-second wait of a work item's flush and delete (W-20) ends after three rounds with
 //!   `SIM_DEADLOCK` or `SIM_LIVELOCK` instead of going on for ever.
-//! - Siblings are disposed in an order that the seed picks (O-4); device names are not kept.
-//! - Queues, requests, interrupts and power states do not exist.
+//! - Siblings are disposed in an order that the seed picks (O-4).
+//! - A queue's wait for requests (IO-10) ends after three rounds with `SIM_DEADLOCK`.
+//! - Of requests there are IOCTLs from user mode, by the default queue; nothing cancels one that the
+//!   driver has. Interrupts and power states do not exist: every queue has power, EvtIoStop and
+//!   EvtIoResume are never called.
 
 #![allow(
     non_snake_case,
@@ -33,10 +36,15 @@ mod dpc;
 mod driver;
 mod harness;
 mod hooks;
+mod io;
+mod name;
 mod object;
 mod object_api;
 mod primitives;
+mod queue;
+mod queue_create;
 mod registry;
+mod request;
 mod rundown;
 mod strings;
 mod system_work_item;
@@ -57,9 +65,17 @@ pub use device::{
 pub use dpc::{WdfDpcCancel, WdfDpcCreate, WdfDpcEnqueue, WdfDpcGetParentObject, WdfDpcWdmGetDpc};
 pub use driver::WdfDriverCreate;
 pub use harness::{Driver, DriverEntry};
+pub use io::{IoStatus, IoTarget, ioctl};
+pub use name::WdfDeviceCreateSymbolicLink;
 pub use object_api::{
     WdfObjectCreate, WdfObjectDelete, WdfObjectDereferenceActual, WdfObjectGetTypedContextWorker,
     WdfObjectReferenceActual,
+};
+pub use queue::WdfIoQueueGetDevice;
+pub use queue_create::WdfIoQueueCreate;
+pub use request::{
+    WdfRequestComplete, WdfRequestCompleteWithInformation, WdfRequestRetrieveInputBuffer,
+    WdfRequestRetrieveOutputBuffer, WdfRequestSetInformation,
 };
 pub use table::function_table;
 pub use timer::{WdfTimerCreate, WdfTimerGetParentObject, WdfTimerStart, WdfTimerStop};
@@ -68,6 +84,7 @@ pub use work_item::{
 };
 
 use self::device::Inits;
+use self::name::Names;
 use self::object::Object;
 use self::primitives::FxEvent;
 use self::registry::Registry;
@@ -87,6 +104,7 @@ pub(crate) struct Wdf {
     globals: Box<UnsafeCell<WDF_DRIVER_GLOBALS>>,
     registry: Registry,
     inits: Inits,
+    names: Names,
     driver: Mutex<Option<Arc<Object>>>,
     /// References that keep the image: one of the driver object, one per run of a work item (W-25).
     references: AtomicI32,
@@ -119,6 +137,7 @@ impl Default for Wdf {
             globals: Box::new(UnsafeCell::new(globals)),
             registry: Registry::new(),
             inits: Inits::new(),
+            names: Names::default(),
             driver: Mutex::new(None),
             references: AtomicI32::new(0),
             destroyed: FxEvent::uninit(),

@@ -24,6 +24,8 @@ use super::device::DeviceBody;
 use super::dpc::DpcBody;
 use super::driver::DriverBody;
 use super::primitives::FxLock;
+use super::queue::QueueBody;
+use super::request::RequestBody;
 use super::timer::TimerBody;
 use super::work_item::WorkItemBody;
 use super::{attributes, hooks, wdf};
@@ -43,10 +45,12 @@ pub(super) enum Kind {
     Dpc,
     WorkItem,
     Timer,
+    Queue,
+    Request,
 }
 
 impl Kind {
-    pub(super) const COUNT: usize = 6;
+    pub(super) const COUNT: usize = 8;
 
     pub(super) const fn handle_name(self) -> &'static str {
         match self {
@@ -56,14 +60,16 @@ impl Kind {
             Self::Dpc => "WDFDPC",
             Self::WorkItem => "WDFWORKITEM",
             Self::Timer => "WDFTIMER",
+            Self::Queue => "WDFQUEUE",
+            Self::Request => "WDFREQUEST",
         }
     }
 
-    /// Dispose, and with it the cleanup callback, must run at PASSIVE (D-28, W-23, T-22).
+    /// Dispose, and with it the cleanup callback, must run at PASSIVE (D-28, W-23, T-22, IO-10).
     const fn disposes_at_passive(self) -> bool {
         match self {
-            Self::Driver | Self::General => false,
-            Self::Device | Self::Dpc | Self::WorkItem | Self::Timer => true,
+            Self::Driver | Self::General | Self::Request => false,
+            Self::Device | Self::Dpc | Self::WorkItem | Self::Timer | Self::Queue => true,
         }
     }
 }
@@ -77,6 +83,8 @@ pub(super) enum Body {
     Dpc(DpcBody),
     WorkItem(WorkItemBody),
     Timer(TimerBody),
+    Queue(QueueBody),
+    Request(RequestBody),
 }
 
 /// Where an object is on its way out.
@@ -214,6 +222,11 @@ impl Object {
 
     pub(super) fn state(&self) -> State {
         self.inner().state
+    }
+
+    /// Whether the object became visible.
+    pub(super) fn is_committed(&self) -> bool {
+        self.inner().committed
     }
 
     pub(super) fn set_state(&self, state: State) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::attributes::{self, Allow};
+use super::device;
 use super::object::{Body, Kind, Object};
 use super::registry;
 use super::verifier::{self, Break};
@@ -81,6 +82,9 @@ pub unsafe extern "C" fn WdfObjectDelete(globals: PWDF_DRIVER_GLOBALS, object: W
         verifier::ceiling("WdfObjectDelete", PASSIVE_LEVEL);
         // The framework reports the level and goes on: the object defers its dispose.
         let _ = verifier::may_wait("WdfObjectDelete", object.name());
+        if !device::may_delete(&object) {
+            return;
+        }
     }
     object.delete();
 }

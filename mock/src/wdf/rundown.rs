@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::object::{Body, Object, State};
-use super::{device, dpc, driver, hooks, timer, wdf, work_item};
+use super::{device, dpc, driver, hooks, queue, timer, wdf, work_item};
 use crate::abi::*;
 
 impl Object {
@@ -138,12 +138,13 @@ impl Object {
     /// The part of dispose that an object type adds; false if it called the cleanup itself.
     fn dispose_body(self: &Arc<Self>) -> bool {
         match &self.body {
-            Body::General => true,
+            Body::General | Body::Request(_) => true,
             Body::Driver(body) => driver::dispose(body),
             Body::Device(body) => device::dispose(self, body),
             Body::Dpc(body) => dpc::dispose(self, body),
             Body::WorkItem(body) => work_item::dispose(self, body),
             Body::Timer(body) => timer::dispose(self, body),
+            Body::Queue(body) => queue::dispose(self, body),
         }
     }
 
@@ -271,12 +272,13 @@ impl Object {
     fn destroy(self: &Arc<Self>) {
         self.call_destroy();
         match &self.body {
-            Body::General => {}
+            Body::General | Body::Request(_) => {}
             Body::Driver(body) => driver::destroy(body),
             Body::Device(body) => device::destroy(body),
             Body::Dpc(body) => dpc::destroy(self, body),
             Body::WorkItem(body) => work_item::destroy(self, body),
             Body::Timer(body) => timer::destroy(self, body),
+            Body::Queue(body) => queue::destroy(body),
         }
         let inner = self.inner();
         let abandoned = inner.parent.upgrade().is_some() || !inner.children.is_empty();

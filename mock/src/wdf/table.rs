@@ -29,12 +29,16 @@ static TABLE: [WDFFUNC; LENGTH] = table! {
     WdfDeviceInitFree: PFN_WDFDEVICEINITFREE at WdfDeviceInitFreeTableIndex,
     WdfDeviceInitAssignName: PFN_WDFDEVICEINITASSIGNNAME at WdfDeviceInitAssignNameTableIndex,
     WdfDeviceCreate: PFN_WDFDEVICECREATE at WdfDeviceCreateTableIndex,
+    WdfDeviceCreateSymbolicLink: PFN_WDFDEVICECREATESYMBOLICLINK
+        at WdfDeviceCreateSymbolicLinkTableIndex,
     WdfDpcCreate: PFN_WDFDPCCREATE at WdfDpcCreateTableIndex,
     WdfDpcEnqueue: PFN_WDFDPCENQUEUE at WdfDpcEnqueueTableIndex,
     WdfDpcCancel: PFN_WDFDPCCANCEL at WdfDpcCancelTableIndex,
     WdfDpcGetParentObject: PFN_WDFDPCGETPARENTOBJECT at WdfDpcGetParentObjectTableIndex,
     WdfDpcWdmGetDpc: PFN_WDFDPCWDMGETDPC at WdfDpcWdmGetDpcTableIndex,
     WdfDriverCreate: PFN_WDFDRIVERCREATE at WdfDriverCreateTableIndex,
+    WdfIoQueueCreate: PFN_WDFIOQUEUECREATE at WdfIoQueueCreateTableIndex,
+    WdfIoQueueGetDevice: PFN_WDFIOQUEUEGETDEVICE at WdfIoQueueGetDeviceTableIndex,
     WdfObjectGetTypedContextWorker: PFN_WDFOBJECTGETTYPEDCONTEXTWORKER
         at WdfObjectGetTypedContextWorkerTableIndex,
     WdfObjectReferenceActual: PFN_WDFOBJECTREFERENCEACTUAL at WdfObjectReferenceActualTableIndex,
@@ -42,6 +46,14 @@ static TABLE: [WDFFUNC; LENGTH] = table! {
         at WdfObjectDereferenceActualTableIndex,
     WdfObjectCreate: PFN_WDFOBJECTCREATE at WdfObjectCreateTableIndex,
     WdfObjectDelete: PFN_WDFOBJECTDELETE at WdfObjectDeleteTableIndex,
+    WdfRequestComplete: PFN_WDFREQUESTCOMPLETE at WdfRequestCompleteTableIndex,
+    WdfRequestCompleteWithInformation: PFN_WDFREQUESTCOMPLETEWITHINFORMATION
+        at WdfRequestCompleteWithInformationTableIndex,
+    WdfRequestRetrieveInputBuffer: PFN_WDFREQUESTRETRIEVEINPUTBUFFER
+        at WdfRequestRetrieveInputBufferTableIndex,
+    WdfRequestRetrieveOutputBuffer: PFN_WDFREQUESTRETRIEVEOUTPUTBUFFER
+        at WdfRequestRetrieveOutputBufferTableIndex,
+    WdfRequestSetInformation: PFN_WDFREQUESTSETINFORMATION at WdfRequestSetInformationTableIndex,
     WdfTimerCreate: PFN_WDFTIMERCREATE at WdfTimerCreateTableIndex,
     WdfTimerStart: PFN_WDFTIMERSTART at WdfTimerStartTableIndex,
     WdfTimerStop: PFN_WDFTIMERSTOP at WdfTimerStopTableIndex,

@@ -213,9 +213,13 @@ fn initialize(
 fn body_of(object: &Object) -> &TimerBody {
     match &object.body {
         Body::Timer(body) => body,
-        Body::Driver(_) | Body::Device(_) | Body::General | Body::Dpc(_) | Body::WorkItem(_) => {
-            unreachable!("{object:?} is not a WDFTIMER")
-        }
+        Body::Driver(_)
+        | Body::Device(_)
+        | Body::General
+        | Body::Dpc(_)
+        | Body::WorkItem(_)
+        | Body::Queue(_)
+        | Body::Request(_) => unreachable!("{object:?} is not a WDFTIMER"),
     }
 }
 

@@ -27,6 +27,14 @@ pub(super) enum Break {
     DeleteNotAllowed,
     /// V-2: the call is refused.
     IrqlTooHigh,
+    /// IO-15: a request is completed that the driver does not own, because it was completed.
+    RequestNotDriverOwned,
+    /// IO-15: a completed request is used.
+    RequestCompleted,
+    /// IO-10: the driver does not complete what it owns.
+    QueueWaitTimedOut,
+    /// IO-6: `WdfControlFinishInitializing` of a device that PnP made.
+    NotControlDevice,
 }
 
 impl Break {
@@ -43,6 +51,10 @@ impl Break {
             Self::SerializationMismatch => "SERIALIZATION_MISMATCH",
             Self::DeleteNotAllowed => "DELETE_NOT_ALLOWED",
             Self::IrqlTooHigh => "IRQL_TOO_HIGH",
+            Self::RequestNotDriverOwned => "REQUEST_NOT_DRIVER_OWNED",
+            Self::RequestCompleted => "REQUEST_COMPLETED",
+            Self::QueueWaitTimedOut => "QUEUE_WAIT_TIMED_OUT",
+            Self::NotControlDevice => "NOT_CONTROL_DEVICE",
         }
     }
 }

@@ -151,9 +151,13 @@ fn initialize(
 fn body_of(object: &Object) -> &WorkItemBody {
     match &object.body {
         Body::WorkItem(body) => body,
-        Body::Driver(_) | Body::Device(_) | Body::General | Body::Dpc(_) | Body::Timer(_) => {
-            unreachable!("{object:?} is not a WDFWORKITEM")
-        }
+        Body::Driver(_)
+        | Body::Device(_)
+        | Body::General
+        | Body::Dpc(_)
+        | Body::Timer(_)
+        | Body::Queue(_)
+        | Body::Request(_) => unreachable!("{object:?} is not a WDFWORKITEM"),
     }
 }
 

@@ -26,5 +26,5 @@ pub use seeds::seeds;
 pub use thread::{Gate, Thread, spawn};
 pub use watch::{Place, Write, accesses, place, unwatch, watch};
 
-pub use crate::wdf::{Driver, DriverEntry};
+pub use crate::wdf::{Driver, DriverEntry, IoStatus, IoTarget, ioctl};
 pub(crate) use state::{World, in_sim, try_current};

@@ -62,6 +62,14 @@ fn held(from: &str, to: &str) -> Vec<Finding> {
     hold(&ours, &linux(), &deviations, &deviating())
 }
 
+/// The same, but that the older one answers to T02 as the newer one does.
+fn alike() -> Linux {
+    let mut linux = linux();
+    let newer = linux.newer["T02"].clone();
+    linux.older.insert("T02".to_owned(), newer);
+    linux
+}
+
 fn deviating() -> Answers {
     answers(DEVIATING).expect("what is recorded is well formed")
 }
@@ -218,19 +226,19 @@ fn an_answer_that_is_recorded_of_one_kernel_only_is_found() {
     let facts = format!("{FACTS}| Q22 | 6.9+: a BH queue | A, B |\n| W30 | again | two |\n");
     let deviations = deviations(CONTRACT).expect("the contract has a table");
     let kept = |linux: &Linux| kept(&facts, linux, &deviations, &deviating());
-    assert_eq!(kept(&linux()), []);
+    assert_eq!(kept(&alike()), []);
     assert_eq!(later_rows(&facts), ["Q22".to_owned()].into());
 
     let lost = |id: &str, missing| Finding::AskedOfOne {
         id: id.to_owned(),
         missing,
     };
-    let mut fewer = linux();
+    let mut fewer = alike();
     fewer.older.remove("T01");
     fewer.newer.remove("T02");
     assert_eq!(kept(&fewer), [lost("T01", "6.1"), lost("T02", "6.12")]);
 
-    let mut beyond = linux();
+    let mut beyond = alike();
     beyond.newer.insert("T401".to_owned(), "runs=1".to_owned());
     assert_eq!(
         kept(&beyond),
@@ -243,15 +251,53 @@ fn an_answer_that_is_recorded_of_one_kernel_only_is_found() {
 fn what_is_recorded_of_a_row_or_deviation_that_is_gone_is_found() {
     let facts = format!("{FACTS}| Q22 | 6.9+: a BH queue | A, B |\n| W30 | again | two |\n");
     let named = deviations(CONTRACT).expect("the contract has a table");
-    let without = facts.replace("| T01 ", "| R01 ");
+    let without = facts.replace("| T01 ", "| gone ");
     assert_eq!(
-        kept(&without, &linux(), &named, &deviating()),
+        kept(&without, &alike(), &named, &deviating()),
         [Finding::RowIsGone("T01".to_owned())]
     );
     let fewer = deviations(&CONTRACT.replace("W28, W30", "W28")).expect("the contract has a table");
     assert_eq!(
-        kept(&facts, &linux(), &fewer, &deviating()),
+        kept(&facts, &alike(), &fewer, &deviating()),
         [Finding::NotNamed("W30".to_owned())]
+    );
+}
+
+#[test]
+fn kernels_that_differ_unknown_or_agree_where_they_are_known_to_differ_are_found() {
+    let facts = format!("{FACTS}| Q22 | 6.9+: a BH queue | A, B |\n| W30 | again | two |\n");
+    let named = deviations(CONTRACT).expect("the contract has a table");
+    let unknown = |id: &str, differ| Finding::KernelsDiffer {
+        id: id.to_owned(),
+        differ,
+    };
+    assert_eq!(
+        kept(&facts, &linux(), &named, &deviating()),
+        [unknown("T02", true)]
+    );
+    let mut known = alike();
+    for answers in [&mut known.older, &mut known.newer] {
+        answers.insert("W454".to_owned(), "after=0".to_owned());
+    }
+    assert_eq!(
+        kept(&facts, &known, &named, &deviating()),
+        [unknown("W454", false)]
+    );
+    known.older.insert("W454".to_owned(), "after=1".to_owned());
+    assert_eq!(kept(&facts, &known, &named, &deviating()), []);
+}
+
+#[test]
+fn a_row_that_may_not_deviate_is_found_though_the_contract_names_it() {
+    let facts = format!("{FACTS}| Q22 | 6.9+: a BH queue | A, B |\n| W30 | again | two |\n");
+    let contract = CONTRACT.replace("W28, W30", "W28, W30, T01, W401");
+    let named = deviations(&contract).expect("the contract has a table");
+    let mut recorded = deviating();
+    recorded.insert("T01".to_owned(), "runs=2".to_owned());
+    recorded.insert("W401".to_owned(), "runs=2".to_owned());
+    assert_eq!(
+        kept(&facts, &alike(), &named, &recorded),
+        [Finding::MayNotDeviate("T01".to_owned())]
     );
 }
 

@@ -64,7 +64,8 @@ done
 step "clippy and rustfmt"
 command -v clippy-driver >/dev/null || fail "clippy is missing: rustup component add clippy"
 in_cross clippy --workspace --all-targets -- -D warnings
-cargo fmt --manifest-path cross/Cargo.toml -p wdk-sys -p wdk -p probe -p backend -- --check
+cargo fmt --manifest-path cross/Cargo.toml -p wdk-sys -p wdk -p wdk-build -p wdk-panic \
+    -p wdk-alloc -p wdf-driver-entry -p probe -p backend -- --check
 lint_library alloc
 
 step "run the tests of the stand-in"

@@ -206,6 +206,6 @@ unsafe impl Backend for Kmdf {
 
     #[cfg(not(feature = "mock"))]
     fn print(line: fmt::Arguments<'_>) {
-        wdk::println!("{}", line);
+        super::wdk_sys::println!("{}", line);
     }
 }

@@ -15,14 +15,10 @@
 //! | `threads` | threads of ours; where and how urgently the current one runs |
 //! | `attach` | attach and detach, hosts |
 //! | `clock` | by ticks or precisely |
+//! | `wdk_sys` | what the provider gives |
 //! | `nt` | what `wdk-sys` lacks |
 //!
 //! Built without a provider the crate still compiles: attach fails with `STATUS_NOT_SUPPORTED`.
-
-#[cfg(all(not(feature = "mock"), feature = "kmdf", any(windows, wdk_standin)))]
-use ::wdk_sys;
-#[cfg(feature = "mock")]
-use kmdf_mock as wdk_sys;
 
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod attach;
@@ -36,6 +32,8 @@ mod nt;
 mod objects;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 mod threads;
+#[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
+mod wdk_sys;
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]
 pub(crate) use self::attach::{attach, detach};
 #[cfg(any(feature = "mock", all(feature = "kmdf", any(windows, wdk_standin))))]

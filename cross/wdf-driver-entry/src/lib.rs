@@ -1,6 +1,6 @@
 //! What a KMDF driver gets from WdfDriverEntry.lib: the entry point of its image, which binds the driver to
 //! the framework, calls DriverEntry, and leaves the framework when the driver is unloaded; and the
-//! variables through which every WDF call goes (BIND-11 to BIND-13).
+//! variables through which every WDF call goes (BIND-11, BIND-12, BIND-14).
 //!
 //! `ci/sys.sh` makes the static library of that name out of it, for drivers in Rust and in C.
 
@@ -14,8 +14,8 @@ use core::cell::UnsafeCell;
 use core::ptr::{null, null_mut};
 
 use wdk_sys::{
-    DRIVER_OBJECT, NT_SUCCESS, NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, PDRIVER_UNLOAD,
-    PUNICODE_STRING, PVOID, PWDF_DRIVER_GLOBALS, ULONG, UNICODE_STRING, WDFFUNC, _WDFFUNCENUM,
+    _WDFFUNCENUM, DRIVER_OBJECT, NT_SUCCESS, NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT,
+    PDRIVER_UNLOAD, PUNICODE_STRING, PVOID, PWDF_DRIVER_GLOBALS, ULONG, UNICODE_STRING, WDFFUNC,
 };
 
 /// A variable of the image. It is written while the image has one thread, at load and at unload.

@@ -1,8 +1,8 @@
 //! A stand-in for `wdk-build` 0.6.0: tells the linker how a KMDF driver is linked, and asks for no WDK.
 //!
-//! The arguments are those of the real crate, but for these: `/KERNEL`, `/MAP` and `/MAPINFO`, which the linker
-//! of LLVM does not know or need, are left out, and `/RELEASE` is added, which writes the checksum: the real
-//! crate leaves that to what signs the driver. The libraries of the WDK are taken from the folder that
+//! The arguments are those of the real crate, but for these: `/KERNEL`, `/MAP` and `/MAPINFO`, which the
+//! linker of LLVM does not need, are left out, and `/RELEASE` is added, since that linker writes the
+//! checksum of the image only then. The libraries of the WDK are taken from the folder that
 //! `WDK_STANDIN_LIBRARIES` names.
 
 use std::fmt;
@@ -63,7 +63,9 @@ pub fn configure_wdk_binary_build() -> Result<(), ConfigError> {
         println!("cargo::rustc-cdylib-link-arg={libraries}/{library}.lib");
     }
     println!("cargo::rustc-link-search={libraries}");
-    println!("cargo::rustc-check-cfg=cfg(driver_model__driver_type, values(\"WDM\",\"KMDF\",\"UMDF\"))");
+    println!(
+        "cargo::rustc-check-cfg=cfg(driver_model__driver_type, values(\"WDM\",\"KMDF\",\"UMDF\"))"
+    );
     println!("cargo::rustc-cfg=driver_model__driver_type=\"KMDF\"");
     Ok(())
 }

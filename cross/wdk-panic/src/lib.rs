@@ -7,7 +7,8 @@ use core::panic::PanicInfo;
 /// The code of the bug check, as the crate of this name has it.
 const RUST_PANIC: u32 = u32::from_be_bytes(*b"RPNC");
 
-#[panic_handler]
+#[cfg_attr(not(test), panic_handler)]
+#[cfg_attr(test, allow(dead_code, reason = "tests have the handler of std"))]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let (file, line, column) = info
         .location()

@@ -128,7 +128,8 @@ unsafe fn create_control_device(driver: WDFDRIVER) -> Result<WDFDEVICE, NTSTATUS
         if init.is_null() {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
-        let named = call_unsafe_wdf_function_binding!(WdfDeviceInitAssignName, init, &string(&NAME));
+        let named =
+            call_unsafe_wdf_function_binding!(WdfDeviceInitAssignName, init, &string(&NAME));
         let created = status_of(named).and_then(|()| {
             status_of(call_unsafe_wdf_function_binding!(
                 WdfDeviceCreate,

@@ -68,9 +68,9 @@ same_symbols() {
 }
 
 # layout TABLE: what mock/layout.tsv says of the WDK's types holds for the host's headers, but for the function
-# table and the two structures that these leave incomplete.
+# table, the two structures that these leave incomplete, and the I/O queues, which they do not have.
 layout() {
-    grep -vE '_WDFFUNCENUM|_WDF_DRIVER_GLOBALS|_DRIVER_OBJECT|^kind' "$1" | awk -F '\t' '
+    grep -vE '_WDFFUNCENUM|_WDF_DRIVER_GLOBALS|_DRIVER_OBJECT|_WDF_IO_QUEUE|_WDF_TRI_STATE|^kind' "$1" | awk -F '\t' '
         BEGIN { print "#include <kmdf_mock.h>" }
         function type(name) { return (name ~ /LARGE_INTEGER/ ? "union " : "struct ") name }
         function assert(left, right) { printf "_Static_assert(%s == %s, \"%s is %s\");\n", left, right, left, right }

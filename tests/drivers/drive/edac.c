@@ -92,9 +92,9 @@ static void polls_with_its_period(void)
         struct poller *poller = &pollers[i];
         unsigned long runs = drive_get(&poller->runs.runs) - before[i];
 
+        EFFECT(drive_get(&poller->early) == 0, "never before its period is over");
         EFFECT(runs <= took / poller->period + 1, "a poller runs no more often than its period allows");
         EFFECT(runs >= (drive_is_live() ? 1 : ROUND / (poller->period + 6)), "and keeps on running");
-        EFFECT(drive_get(&poller->early) == 0, "never before its period is over");
         EFFECT(drive_get(&poller->wrong_irql) == 0, "at PASSIVE_LEVEL");
     }
     EFFECT(drive_get(&all.most) == 1, "one poller at a time");

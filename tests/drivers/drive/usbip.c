@@ -29,6 +29,7 @@ static long not_in_eh;
 static struct completion inside;
 static struct completion go_on;
 static long hold;
+static long linger;
 
 static void operate(struct usbip_device *ud, enum operation operation)
 {
@@ -43,6 +44,8 @@ static void operate(struct usbip_device *ud, enum operation operation)
     if (drive_get(&hold)) {
         complete(&inside);
         wait_for_completion(&go_on);
+    } else if (drive_get(&linger)) {
+        drive_sleep(5);
     } else if (drive_choose(6) == 0) {
         drive_sleep(1);
     }
@@ -195,9 +198,23 @@ static void after_the_end_of_a_device(void)
     EFFECT(fixture->ud.event == USBIP_EH_BYE, "and none is taken after it");
 }
 
+/* The second device's event is behind the first one's, whose operation takes a while. */
+static void the_end_waits(void)
+{
+    long first = drive_get(&devices[1].done[SHUTDOWN]);
+    long second = drive_get(&devices[2].done[SHUTDOWN]);
+
+    drive_set(&linger, 1);
+    usbip_event_add(&devices[1].ud, USBIP_EH_SHUTDOWN);
+    usbip_event_add(&devices[2].ud, USBIP_EH_SHUTDOWN);
+    usbip_finish_eh();
+    EFFECT(drive_get(&devices[1].done[SHUTDOWN]) == first + 1 &&
+               drive_get(&devices[2].done[SHUTDOWN]) == second + 1,
+           "the end handles what is pending");
+}
+
 static void body(void)
 {
-    long done;
     int i;
 
     init_completion(&inside);
@@ -210,10 +227,7 @@ static void body(void)
     events_of_a_waiting_device_are_one();
     under_load();
     after_the_end_of_a_device();
-    done = drive_get(&devices[1].done[SHUTDOWN]);
-    usbip_event_add(&devices[1].ud, USBIP_EH_SHUTDOWN);
-    usbip_finish_eh();
-    EFFECT(drive_get(&devices[1].done[SHUTDOWN]) == done + 1, "the end handles what is pending");
+    the_end_waits();
     EFFECT(compat_allocations() == 0, "and nothing is left");
 }
 
